@@ -1,0 +1,87 @@
+# Needs Python 3.11 or newer, make and a package index; nothing else. `make help` lists what there is.
+
+PORT ?= 8080
+DATA_DIR ?= .data/sandbox
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+# More for pytest: make test TESTS="tests/sandbox -k mailbox"
+TESTS ?=
+
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# uv does not read pip's settings; where only those name an index, it is told of them.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
+# Every file is checked against its hash; plain pip does the same where uv cannot reach the index.
+INSTALL = { $(UV) pip install --quiet --require-hashes -r $(1) || $(BIN)/python -m pip install --quiet --require-hashes -r $(1); }
+PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade,)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock format clean
+
+help: ## list all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.run ## the whole product on 127.0.0.1:$PORT (8080), data in $DATA_DIR (.data/sandbox); Ctrl-C stops it
+	@exec $(BIN)/billing sandbox --port $(PORT) --data-dir "$(DATA_DIR)"
+
+test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…" for a part of it
+	@$(BIN)/python -m pytest -n 2 $(TESTS)
+
+check: .venv/.dev ## format, lint, types, import contracts, dependencies, then the fast tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/architecture tests/rules
+
+bench: .venv/.dev ## the benchmark: ratios first
+	@$(BIN)/python -m tests.benchmarks
+
+format: .venv/.dev ## put the code into the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: .venv/.tools ## pin the requirements anew, with hashes; UPGRADE=1 takes the newest versions
+	@$(LOCK) --extra embedded --group dev -o requirements/dev.txt pyproject.toml
+	@$(LOCK) --extra embedded -c requirements/dev.txt -o requirements/embedded.txt pyproject.toml
+	@$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt pyproject.toml
+	@$(LOCK) -o requirements/tools.txt requirements/tools.in
+
+clean: ## remove the virtual environment and caches; data stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The stamps make a second run instant; each is older than the file that it was made from when that file changes.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "python -m venv does not work here; on Debian: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/.tools: requirements/tools.txt | .venv/.made
+	@echo "Installing the installer …"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/tools.txt
+	@touch $@
+
+.venv/.run: requirements/embedded.txt pyproject.toml | .venv/.tools
+	@echo "Installing the locked packages …"
+	@$(call INSTALL,requirements/embedded.txt)
+	@$(PROJECT)
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml | .venv/.tools
+	@echo "Installing the locked packages, with those for development …"
+	@$(call INSTALL,requirements/dev.txt)
+	@$(PROJECT)
+	@touch $@ .venv/.run

@@ -1,0 +1,1 @@
+"""People's accounts, how their addresses are confirmed, and what a school blocks."""

@@ -1,0 +1,191 @@
+"""The web application: routers by audience, dependencies, the error map, the door around it all."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, cast
+
+from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing import health
+from billing.accounts import routes as accounts
+from billing.activation import routes as activation
+from billing.catalog import routes as catalog
+from billing.catalog.rules import feature_list
+from billing.checkout import routes as checkout
+from billing.kernel import logs
+from billing.kernel.door import Door
+from billing.kernel.errors import NotFound
+from billing.kernel.keys import Scope
+from billing.kernel.pages import ErrorPage, ProblemPage, TooManyPage, error_page, problem_page, too_many_page
+from billing.kernel.problems import CATALOGUE, Problem
+from billing.kernel.settings import load
+from billing.kernel.web import AnyRequest, known_query, requires, tell
+from billing.kernel.web_pages import page, speech_of
+from billing.notices import routes as notices
+from billing.privacy import routes as privacy
+from billing.subscriptions import routes as subscriptions
+from billing.trials import routes as trials
+from billing.wiring import Services, build
+from billing.worker import ringing
+from entitlements.reader import FactsReader
+from entitlements.routes import entitlements_router
+from webhooks.routes import webhooks_router
+
+_PAGES = ("/activate", "/orders", "/confirm", "/regulamin", "/prywatnosc", "/dostepnosc", "/pomoc", "/nie-teraz")
+
+
+@get("/problems/{code:str}", operation_id="problemType", include_in_schema=False, sync_to_thread=False)
+def problem_type(request: AnyRequest, code: FromPath[str], services: NamedDependency[Services]) -> Response[str]:
+    """What a problem's `type` means, and what to do."""
+    advice = CATALOGUE.get(code)
+    if advice is None:
+        raise NotFound("There is no such type of problem.")
+    speech = speech_of(request)
+    shown = ProblemPage(seller=services.site.seller, code=code, title=advice.title, advice=advice.what_to_do)
+    return page(services.site, problem_page(shown, speech), speech)
+
+
+def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
+    """The product on these services; `extra` handlers are the sandbox's."""
+    app = Litestar(
+        route_handlers=[
+            _for_backends("accounts:write", accounts, trials, notices, privacy),
+            _for_backends("commerce:write", activation, subscriptions),
+            catalog.catalog_router,
+            entitlements_router,
+            webhooks_router,
+            accounts.public_pages,
+            checkout.public_pages,
+            health.livez,
+            health.readyz,
+            health.show_metrics,
+            problem_type,
+            *extra,
+        ],
+        dependencies=_dependencies(services),
+        exception_handlers={Exception: tell},
+        openapi_config=_openapi(),
+        lifespan=[_lifespan],
+        state=State(
+            {
+                "services": services,
+                "key_ring": services.key_ring,
+                "limiter": services.limiter,
+                "public_url": services.site.public_url,
+                "error_page": _error_page(services),
+            }
+        ),
+        request_max_body_size=1_000_000,
+        logging_config=None,
+    )
+    app.asgi_handler = cast("Any", Door(app.asgi_handler, services.site.public_url))
+    return app
+
+
+def _for_backends(scope: Scope, *rooms: Any) -> Router:
+    """The app backend's routes of some rooms, for keys that hold one scope."""
+    handlers = [handler for room in rooms for handler in room.handlers]
+    return Router("/v1", route_handlers=handlers, guards=[requires(scope), known_query])
+
+
+def _dependencies(services: Services) -> dict[str, Provide]:
+    async def session() -> AsyncGenerator[AsyncSession]:
+        async with services.database.begin() as unit:
+            yield unit
+
+    def at() -> datetime:
+        return services.clock.now()
+
+    given: dict[str, Any] = {
+        "services": services,
+        "clock": services.clock,
+        "database": services.database,
+        "gateway": services.gateway,
+        "catalogue": services.catalogue,
+        "features": feature_list(services.catalogue),
+        "facts": FactsReader(services.database),
+        "site": services.site,
+        "limiter": services.limiter,
+        "webhook_secrets": services.settings.webhook_secrets,
+        "expects_livemode": services.settings.stripe_api_key.value.startswith(("sk_live_", "rk_live_")),
+    }
+    return {
+        "session": Provide(session),
+        "at": Provide(at, sync_to_thread=False),
+        **{name: Provide(_constant(value), sync_to_thread=False, use_cache=True) for name, value in given.items()},
+    }
+
+
+def _constant(value: Any) -> Any:
+    def give() -> Any:
+        return value
+
+    return give
+
+
+def _error_page(services: Services) -> Any:
+    """People get a page, programs a problem: by where they asked, and by what they accept."""
+
+    def show(request: AnyRequest, problem: Problem) -> Response[Any] | None:
+        is_page = request.url.path.startswith(_PAGES)
+        if not is_page and "text/html" not in request.headers.get("accept", ""):
+            return None
+        if request.url.path.startswith(("/v1/", "/webhooks/", "/ofrep/")):
+            return None
+        speech = speech_of(request)
+        status = HTTPStatus(problem.status)
+        seller = services.site.seller
+        if status is HTTPStatus.TOO_MANY_REQUESTS:
+            html = too_many_page(TooManyPage(seller=seller, retry_after_seconds=60), speech)
+        else:
+            html = error_page(ErrorPage(seller=seller, status=status, request_id=problem.request_id), speech)
+        return page(services.site, html, speech, status)
+
+    return show
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncGenerator[None]:
+    yield
+    await app.state.services.close()
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Mobile add-ons: subscriptions, billing, entitlements",
+        version="1",
+        description="Who may use which mobile add-on of a Polish e-diary, until when, and how the right is bought.",
+        path="/schema",
+        render_plugins=[JsonRenderPlugin()],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
+        ),
+        security=[{"key": []}],
+        create_examples=False,
+        use_handler_docstrings=True,
+        servers=[],
+        webhooks=None,
+        tags=None,
+    )
+
+
+def create() -> Litestar:
+    """The application of a web process, from its environment."""
+    settings = load()
+    logs.configure(settings.log_level)
+    services = build(settings, ringing(settings))
+    extra: list[Any] = []
+    if settings.sandbox_outside:
+        from billing.sandbox.proxy import outside_mount  # noqa: PLC0415 - never imported in production
+
+        extra.append(outside_mount(settings.sandbox_outside))
+    return create_app(services, extra)

@@ -1,0 +1,1 @@
+"""What is sold: products, their prices over time, the features each grants; a TOML file, checked, and frozen."""

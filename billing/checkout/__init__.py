@@ -1,0 +1,1 @@
+"""The order page: reserve, ask the provider, record; and what a parent sees of it."""

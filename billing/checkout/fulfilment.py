@@ -1,0 +1,129 @@
+"""What the provider says of a payment page becomes an order's state, a right, a refund: in one transaction (I01, I12)."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.checkout import rules
+from billing.checkout.service import INTENT, close, first_instant, lock_order, order_id
+from billing.checkout.tables import OrderRow
+from billing.kernel import audit, outbox
+from billing.kernel.errors import Conflict
+from billing.kernel.ids import parse
+from billing.ledger import rules as booking
+from billing.ledger import service as ledger
+from billing.payments import refunds
+from billing.payments import service as payments
+from billing.payments.gateway import Checkout, PaymentFacts
+from billing.payments.rules import Payment, Reason
+from billing.subscriptions import service as subscriptions
+from billing.subscriptions.service import Pass
+from billing.trials import service as trials
+
+SYSTEM = "system"
+
+
+async def apply_checkout(session: AsyncSession, facts: Checkout, at: datetime) -> str:
+    """Take on what the provider says of a payment page; answers the outcome in a word.
+
+    Told again, in any order, by any number of workers, it ends the same: the order's row is locked, the payment's id is
+    unique, and what the page says now is what counts (I01). A page that is not ours changes nothing (S12).
+    """
+    intent = await payments.intent_of_checkout(session, facts.session_id, facts.reference)
+    if intent is None or intent.kind != INTENT:
+        return "not_ours"
+    order = await lock_order(session, parse("ord", intent.target))
+    if intent.provider_id is None:
+        await payments.record_done(session, intent.id, facts.session_id, at)
+    if order.session_id is None:
+        order.session_id, order.session_url, order.session_expires_at = facts.session_id, facts.url, facts.expires_at
+    if facts.payment is not None and facts.payment_status == "paid":
+        return await _paid(session, order, facts.payment, at)
+    if order.session_id != facts.session_id:
+        return order.state
+    if facts.status == "expired":
+        order.session_expires_at, order.session_url, order.check_at = min(facts.expires_at, at), None, None
+        return "page_expired"
+    if order.state in rules.OPEN and facts.status == "complete":
+        return _unpaid(session, order, at, has_failed=facts.payment_failed)
+    return order.state
+
+
+def _unpaid(session: AsyncSession, order: OrderRow, at: datetime, *, has_failed: bool) -> str:
+    """Completed is not paid: we wait for the bank, or it has said no (R53)."""
+    if has_failed:
+        close(session, order, "failed", at)
+        outbox.put(session, "order.failed", at, order=order_id(order), account=order.account)
+        return "failed"
+    if order.state == "incomplete":
+        close(session, order, "pending", at)
+    return "pending"
+
+
+async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at: datetime) -> str:
+    payment, is_new = await payments.record_payment(session, order_id(order), facts, at)
+    if not is_new:
+        return "paid"
+    if facts.currency != order.currency or (facts.amount != order.total):
+        raise Conflict(
+            "The payment differs from what was accepted.", code="conflict", paid=facts.amount, accepted=order.total
+        )
+    await ledger.post(
+        session,
+        f"payment:{facts.payment_id}",
+        order_id(order),
+        booking.sale(facts.amount, order.vat_rate_percent),
+        facts.captured_at,
+    )
+    is_first = order.paid_at is None
+    fate = rules.fate_of_money(
+        captured_at=facts.captured_at,
+        sold_until=order.sold_until,
+        has_account=order.account is not None,
+        is_first_payment=is_first,
+    )
+    if is_first:
+        order.paid_at = facts.captured_at
+        close(session, order, "paid", at)
+    begun = await _begin(session, order, facts.captured_at, at) if fate == "fulfil" else []
+    owed = payment.amount - order.unit_gross * len(begun)
+    if owed:
+        await give_back(session, order, payment, owed, "late" if fate == "late" else "duplicate", at)
+    if begun:
+        outbox.put(session, "order.paid", at, order=order_id(order), pupils=begun, account=order.account)
+    return "paid" if begun else "refunding"
+
+
+async def _begin(session: AsyncSession, order: OrderRow, captured_at: datetime, at: datetime) -> list[str]:
+    """Begin the pass of each pupil who is not covered by now; answers for whom (R49)."""
+    begun: list[str] = []
+    for pupil in sorted(order.pupils):
+        wanted = Pass(
+            pupil=pupil,
+            account=order.account or "",
+            product=order.product,
+            features=tuple(order.features),
+            since=first_instant(order, captured_at),
+            until=order.until,
+            order=order_id(order),
+        )
+        if await subscriptions.begin_pass(session, wanted, at) is not None:
+            begun.append(pupil)
+    await trials.convert(session, begun, at)
+    return begun
+
+
+async def give_back(
+    session: AsyncSession, order: OrderRow, payment: Payment, amount: int, reason: Reason, at: datetime
+) -> None:
+    """Money that bought nothing goes back by itself; the reason stays with it (R49, R57, R79)."""
+    refund, is_new = await refunds.reserve_refund(
+        session, payment.id, amount, reason, SYSTEM, at, scope=payment.payment_id
+    )
+    if is_new:
+        lines = booking.refund_owed(amount, order.vat_rate_percent)
+        await ledger.post(session, f"refund_owed:{refund.public_id}", order_id(order), lines, at)
+        audit.record(session, at, "order.money_given_back", order_id(order), account=order.account, reason=reason)
+        outbox.put(
+            session, "refund.reserved", at, order=order_id(order), refund=refund.public_id, account=order.account
+        )

@@ -1,0 +1,86 @@
+"""Withdrawal from a contract, online, in two labelled steps and without a login (R69–R71).
+
+Step one is the control on the order page, step two the button under this short form.
+"""
+
+from datetime import date, datetime
+
+from billing.checkout.pages import FieldError
+from billing.kernel.pages import Message, Page, render, tell
+from billing.kernel.speech import Speech
+
+
+class WithdrawalPage(Page, frozen=True, kw_only=True):
+    """Step two: who, which order, where to answer; the reason is optional (R70)."""
+
+    action: str
+    back_url: str
+    order_number: str
+    last_day: date
+    total: int
+    full_refund: bool = True
+    name: str = ""
+    contact: str = ""
+    reason: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+class WithdrawnPage(Page, frozen=True, kw_only=True):
+    """The declaration has come in: when, and what happens to the money."""
+
+    order_number: str
+    received_at: datetime
+    refund: int
+    order_url: str
+
+
+class WithdrawalClosedPage(Page, frozen=True, kw_only=True):
+    """After the last day: a polite no, and the way of complaint (R81)."""
+
+    last_day: date
+    order_url: str
+
+
+def withdrawal_page(page: WithdrawalPage, speech: Speech) -> str:
+    """The short form above the second button, with faults beside their fields."""
+    errors = {error.field: error.text for error in page.errors}
+    facts = {"page": page, "seller": page.seller, "here": page.here}
+    return render("checkout/withdrawal.html", speech, errors=errors, **facts)
+
+
+def withdrawn_page(page: WithdrawnPage, speech: Speech) -> str:
+    """Acknowledges the declaration with its time; the mail says the same."""
+    say = speech.say
+    sentences = (
+        say("Order number: %(number)s.", number=page.order_number),
+        say("We received your declaration on %(time)s.", time=speech.instant(page.received_at)),
+        say("We are returning %(amount)s the way you paid, within 14 days.", amount=speech.money(page.refund)),
+        say("The full version has ended. The basic version stays free."),
+        say("We are sending you the acknowledgement by e-mail."),
+    )
+    message = Message(
+        title=say("You have withdrawn from the contract"),
+        sentences=sentences,
+        way_on=(page.order_url, say("Back to the order")),
+    )
+    return tell(page, speech, message)
+
+
+def withdrawal_closed_page(page: WithdrawalClosedPage, speech: Speech) -> str:
+    """Says which day was the last one and what else can be done."""
+    say = speech.say
+    sentences = (
+        say("The last day to withdraw was %(day)s.", day=speech.weekday(page.last_day)),
+        say("If something does not work as it should, you may still complain."),
+        say("Write to %(email)s. We answer within 14 days.", email=page.seller.email),
+    )
+    title = say("The time to withdraw is over")
+    message = Message(title=title, sentences=sentences, way_on=(page.order_url, say("Back to the order")))
+    return tell(page, speech, message)
+
+
+def blank_field_error(field: str, speech: Speech) -> FieldError:
+    """For `name` and `contact`, the two things the law lets us ask for."""
+    say = speech.say
+    texts = {"name": say("Enter your first name and surname."), "contact": say("Enter your e-mail address.")}
+    return FieldError(field=field, text=texts[field])

@@ -1,0 +1,99 @@
+"""The click on "Zamawiam i płacę": reserve (a transaction), ask the provider (none open), record (a transaction).
+
+A crash at any point leaves an intent that the next click, or the sweep, takes further; never two pages to pay on (I11).
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from billing.activation import service as activation
+from billing.catalog.values import Catalogue
+from billing.checkout import rules, service
+from billing.checkout.fulfilment import apply_checkout
+from billing.checkout.rules import Sale
+from billing.checkout.service import Accepted
+from billing.checkout.tables import OrderRow
+from billing.kernel.db import Database
+from billing.kernel.errors import Conflict
+from billing.payments import calls
+from billing.payments.calls import NeverMade
+from billing.payments.gateway import Checkout, Gateway
+
+_ATTEMPTS = 3
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What placing an order needs to know of this place."""
+
+    public_url: str
+    secret: str
+
+
+class NotForSale(Conflict):
+    """Nothing can be sold for this link now; `sale` says why."""
+
+    def __init__(self, sale: Sale) -> None:
+        super().__init__("Nothing can be sold for this link now.", code=sale.refusal or "conflict")
+        self.sale = sale
+
+
+class OfferChanged(Conflict):
+    """The page showed another price, period or set of pupils than now (R85)."""
+
+    code = "price_changed"
+
+
+async def place_order(
+    database: Database, gateway: Gateway, catalogue: Catalogue, place: Place, *, token: str, shown: str,
+    accepted: Accepted, at: datetime,
+) -> str:  # fmt: skip
+    """Where to send the buyer: the payment page of the one open order, or the order's own page when it is paid or
+    waits for the bank. Raises NotForSale, OfferChanged, LinkExpired and the provider's errors."""
+    page = ""
+    for _ in range(_ATTEMPTS):
+        async with database.begin() as session:
+            link = await activation.find(session, token, at, lock=True)
+            sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
+            if sale.refusal is not None:
+                raise NotForSale(sale)
+            if rules.digest(sale, accepted.terms_version) != shown:
+                raise OfferChanged("The offer has changed since the page was opened.")
+            order = await service.reserve_order(session, link, sale, catalogue, accepted, place.secret, at)
+        page = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
+        if order.state != "incomplete":
+            return page
+        url = service.payable_url(order, at)
+        if url is not None:
+            return url
+        try:
+            opened = await _open(database, gateway, catalogue, place, order, at)
+        except NeverMade:
+            continue
+        if opened.status == "open" and opened.url is not None:
+            return opened.url
+    return page
+
+
+async def _open(
+    database: Database, gateway: Gateway, catalogue: Catalogue, place: Place, order: OrderRow, at: datetime
+) -> Checkout:
+    """The order's open page; a former page is read first, since it may have been paid unheard (R56, F38)."""
+    if order.session_id is not None:
+        former = await gateway.read_checkout(order.session_id)
+        async with database.begin() as session:
+            await apply_checkout(session, former, at)
+        if former.status != "expired":
+            return former
+    async with database.begin() as session:
+        row = await service.lock_order(session, order.id)
+        intent = await service.reserve_session(session, row, catalogue, place.public_url, at)
+    back = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
+    opened = await calls.open_checkout(
+        database, gateway, intent.id, at, private={"success_url": back, "cancel_url": back}
+    )
+    async with database.begin() as session:
+        row = await service.lock_order(session, order.id)
+        if row.session_id != opened.session_id:
+            await service.record_session(session, row, opened, at)
+    return opened

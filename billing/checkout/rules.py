@@ -1,0 +1,112 @@
+"""What may be ordered, which moves an order may make, and what is done with its money. Pure."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from billing.catalog.values import Offer
+from billing.kernel.errors import Conflict
+
+State = Literal["incomplete", "pending", "paid", "failed", "expired"]
+Refusal = Literal["not_an_adult", "already_covered", "blocked_by_school", "sales_closed", "link_expired"]
+
+OPEN: frozenset[State] = frozenset({"incomplete", "pending"})
+MOVES: frozenset[tuple[State, State]] = frozenset(
+    {
+        ("incomplete", "pending"),
+        ("incomplete", "paid"),
+        ("incomplete", "failed"),
+        ("incomplete", "expired"),
+        ("pending", "paid"),
+        ("pending", "failed"),
+        ("failed", "paid"),  # money that came after all is never left lying (I12)
+        ("expired", "paid"),
+    }
+)
+
+FIRST_CHECK = timedelta(minutes=1)
+LONGEST_CHECK = timedelta(hours=1)
+
+
+def move(now: State, to: State) -> State:
+    """The next state; an edge that is not in the table is refused (I17)."""
+    if (now, to) not in MOVES:
+        raise Conflict(f"An order cannot go from {now} to {to}.", code="conflict")
+    return to
+
+
+class CoveredUntil(msgspec.Struct, frozen=True):
+    """A pupil who has the full version already: by whom paid, and the last day."""
+
+    source: Literal["paid", "sponsored"]
+    last_day: date
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link can sell now. `refusal` says why nothing can be; `pupils` are those to pay for, in order."""
+
+    offer: Offer | None
+    pupils: tuple[str, ...]
+    covered: tuple[CoveredUntil, ...] = ()
+    blocked_features: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+    @property
+    def total(self) -> int:
+        """Gross, in grosz."""
+        return 0 if self.offer is None else self.offer.unit_gross * len(self.pupils)
+
+
+def sale(
+    offer: Offer | None,
+    linked: Collection[str],
+    covered: Mapping[str, CoveredUntil],
+    blocked: Mapping[str, frozenset[str]],
+    *,
+    is_adult: bool,
+) -> Sale:
+    """What may be sold: adults only (R47), linked pupils, without those covered (R48), never where a school blocks
+    everything (R13); what is blocked in part is named."""
+    if not is_adult:
+        return Sale(offer=offer, pupils=(), refusal="not_an_adult")
+    if offer is None:
+        return Sale(offer=None, pupils=(), refusal="sales_closed")
+    if not linked:
+        return Sale(offer=offer, pupils=(), refusal="link_expired")
+    wanted = set(offer.features)
+    taken_out = tuple(covered[pupil] for pupil in sorted(linked) if pupil in covered)
+    uncovered = [pupil for pupil in sorted(linked) if pupil not in covered]
+    sellable = tuple(pupil for pupil in uncovered if not wanted <= blocked.get(pupil, frozenset()))
+    named = set[str]().union(*(blocked.get(pupil, frozenset()) for pupil in uncovered)) & wanted
+    refusal: Refusal | None = None
+    if not sellable:
+        refusal = "blocked_by_school" if uncovered else "already_covered"
+    return Sale(offer=offer, pupils=sellable, covered=taken_out, blocked_features=tuple(sorted(named)), refusal=refusal)
+
+
+def digest(found: Sale, terms_version: str) -> str:
+    """Names exactly what the page shows, so that a changed price or period is seen before the click (R85)."""
+    offer = found.offer
+    shown = offer and (offer.price_key, offer.unit_gross, offer.first_day, offer.last_day, offer.vat_rate_percent)
+    text = repr((shown, len(found.pupils), found.blocked_features, terms_version))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def next_check(at: datetime, checks: int) -> datetime:
+    """When to ask the provider about an unfinished order again: after 1, 2, 4 … minutes, at most an hour (R56)."""
+    return at + min(FIRST_CHECK * 2 ** min(checks, 10), LONGEST_CHECK)
+
+
+Fate = Literal["fulfil", "duplicate", "late"]
+
+
+def fate_of_money(*, captured_at: datetime, sold_until: datetime, has_account: bool, is_first_payment: bool) -> Fate:
+    """What to do with money that came in: give the right, or give the money back and say why (R49, R57)."""
+    if not is_first_payment:
+        return "duplicate"
+    if not has_account or captured_at >= sold_until:
+        return "late"
+    return "fulfil"

@@ -1,0 +1,141 @@
+"""From facts to the Structs that pages show: the offer behind a link, the truth about an order."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.activation.tables import ActivationLinkRow
+from billing.catalog.rules import next_season, season_of
+from billing.catalog.values import Catalogue
+from billing.checkout import pages, pages_messages, rules, service
+from billing.checkout.documents import TERMS_VERSION
+from billing.checkout.pages import Covered, FieldError, OfferPage, OrderPage, OrderState
+from billing.checkout.rules import Sale
+from billing.checkout.tables import OrderRow
+from billing.kernel.days import day_of, last_day_of_term
+from billing.kernel.money import vat_included
+from billing.kernel.pages import Seller
+from billing.kernel.speech import Speech
+from billing.payments import refunds
+from billing.subscriptions import service as subscriptions
+from billing.subscriptions.rules import state_at
+
+
+def last_valid_day(link: ActivationLinkRow) -> datetime:
+    """An instant of the last day on which the link works."""
+    return link.expires_at - timedelta(seconds=1)
+
+
+def names_of(catalogue: Catalogue, keys: Collection[str], locale: str) -> tuple[str, ...]:
+    """Features in the reader's language, in the order of the catalogue."""
+    return tuple(feature.names.in_(locale) for feature in catalogue.features if feature.key in keys)
+
+
+def offer(
+    sale: Sale, link: ActivationLinkRow, token: str, catalogue: Catalogue, seller: Seller, speech: Speech, *,
+    has_changed: bool = False, errors: tuple[FieldError, ...] = (),
+) -> OfferPage:  # fmt: skip
+    """The order page of a sale that is possible."""
+    found = sale.offer
+    if found is None:
+        raise ValueError("there is nothing to show")
+    return OfferPage(
+        seller=seller,
+        action=f"/activate/{token}/order",
+        offer_digest=rules.digest(sale, TERMS_VERSION),
+        product_name=found.names.in_(speech.locale),
+        features=names_of(catalogue, found.features, speech.locale),
+        basic_features=names_of(catalogue, catalogue.basic, speech.locale),
+        pupil_count=len(sale.pupils),
+        unit_price=found.unit_gross,
+        total=sale.total,
+        vat_rate_percent=found.vat_rate_percent,
+        vat_amount=vat_included(sale.total, found.vat_rate_percent),
+        first_day=found.first_day,
+        last_day=found.last_day,
+        link_valid_until=day_of(last_valid_day(link)),
+        terms_version=TERMS_VERSION,
+        covered=tuple(Covered(until=right.last_day, source=right.source) for right in sale.covered),
+        blocked_features=names_of(catalogue, sale.blocked_features, speech.locale),
+        lowest_30_days=found.lowest_30_days,
+        price_changed=has_changed,
+        full_refund=catalogue.order.refund_policy == "full",
+        methods=found.methods,
+        errors=errors,
+        button=catalogue.order.button.pl,
+    )
+
+
+def refused(sale: Sale, catalogue: Catalogue, seller: Seller, speech: Speech, at: datetime) -> tuple[str, int]:
+    """The page that says why nothing can be sold, and its status."""
+    if sale.refusal == "not_an_adult":
+        return pages_messages.ask_parent_page(pages_messages.AskParentPage(seller=seller), speech), 403
+    if sale.refusal == "already_covered":
+        covered = tuple(Covered(until=right.last_day, source=right.source) for right in sale.covered)
+        return pages_messages.nothing_to_pay_page(
+            pages_messages.NothingToPayPage(seller=seller, covered=covered), speech
+        ), 409
+    if sale.refusal == "blocked_by_school" and sale.offer is not None:
+        names = names_of(catalogue, sale.offer.features, speech.locale)
+        page = pages_messages.BlockedPage(seller=seller, blocked_features=names)
+        return pages_messages.blocked_page(page, speech), 409
+    if sale.refusal == "sales_closed":
+        following = next_season(season_of(day_of(at), catalogue.season), catalogue.season)
+        closed = pages_messages.SalesClosedPage(
+            seller=seller, next_first_day=following.first_day, next_last_day=following.last_day
+        )
+        return pages_messages.sales_closed_page(closed, speech), 409
+    return gone(seller, speech, "revoked"), 410
+
+
+def gone(seller: Seller, speech: Speech, reason: pages_messages.GoneReason, until: datetime | None = None) -> str:
+    """The helpful page of a link that opens nothing any more (R35)."""
+    day = day_of(until - timedelta(seconds=1)) if until else None
+    return pages_messages.gone_page(pages_messages.GonePage(seller=seller, reason=reason, active_until=day), speech)
+
+
+async def paid_until(session: AsyncSession, link: ActivationLinkRow) -> datetime | None:
+    """Until when what was bought through this very link is paid; None when nothing was."""
+    query = select(OrderRow.until).where(OrderRow.link_id == link.id, OrderRow.state == "paid")
+    return await session.scalar(query.order_by(OrderRow.until.desc()).limit(1))
+
+
+async def order(
+    session: AsyncSession, row: OrderRow, token: str, catalogue: Catalogue, seller: Seller, at: datetime
+) -> OrderPage:
+    """The truth about an order, as the database has it; showing it grants nothing (R55)."""
+    given_back = await refunds.refunds_of(session, service.order_id(row))
+    counting = [refund for refund in given_back if refund.state not in {"failed", "canceled"}]
+    held = await subscriptions.of_order(session, service.order_id(row))
+    in_force = [right for right in held if state_at(cast("pages.OrderState", right.state), right.until, at) == "active"]  # type: ignore[arg-type]
+    returned = sum(refund.amount for refund in counting)
+    state = _state(row, returned=returned, is_payable=service.payable_url(row, at) is not None)
+    concluded_on = day_of(row.paid_at or row.created_at)
+    return OrderPage(
+        seller=seller,
+        order_number=str(row.number),
+        state=state,
+        product_name=row.product_name,
+        pupil_count=len(row.pupils),
+        total=row.total,
+        first_day=row.first_day if in_force else None,
+        last_day=row.last_day if in_force else None,
+        refunded=returned or None,
+        refund_reason=counting[0].reason if counting else None,
+        refund_done=bool(counting) and all(refund.state == "succeeded" for refund in counting),
+        check_url=f"/orders/{token}",
+        pay_again_url=service.payable_url(row, at),
+        withdrawal_last_day=last_day_of_term(concluded_on, catalogue.order.withdrawal_days) if in_force else None,
+        full_refund=catalogue.order.refund_policy == "full",
+    )
+
+
+def _state(row: OrderRow, *, returned: int, is_payable: bool) -> OrderState:
+    if row.state == "paid" and returned:
+        return "refunded" if returned >= row.total else "part_refunded"
+    if row.state == "incomplete":
+        return "open" if is_payable else "waiting"
+    return {"pending": "waiting", "paid": "paid", "failed": "failed", "expired": "expired"}[row.state]  # type: ignore[return-value]

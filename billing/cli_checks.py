@@ -1,0 +1,101 @@
+"""What `billing check` looks at: everything this process stands on, each with its own word."""
+
+import asyncio
+import smtplib
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from sqlalchemy import func, select
+
+from billing.kernel.errors import BillingError
+from billing.migrations.run import head, present
+from billing.payments.gateway import API_VERSION
+from billing.wiring import Services
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One check: its name, whether all is well, and in words."""
+
+    name: str
+    is_ok: bool
+    words: str
+
+
+async def run_checks(services: Services) -> list[Result]:
+    """All checks, none of them stopping the others."""
+    checks: dict[str, Callable[[Services], Awaitable[str]]] = {
+        "database": _database,
+        "migrations": _migrations,
+        "clock": _clock,
+        "broker": _broker,
+        "stripe": _stripe,
+        "smtp": _smtp,
+    }
+    return [await _run(name, check, services) for name, check in checks.items()]
+
+
+async def _run(name: str, check: Callable[[Services], Awaitable[str]], services: Services) -> Result:
+    try:
+        return Result(name, is_ok=True, words=await check(services))
+    except (BillingError, RuntimeError) as fault:
+        return Result(name, is_ok=False, words=str(fault))
+    except Exception as fault:  # noqa: BLE001 - whatever is wrong is what this command is for
+        return Result(name, is_ok=False, words=f"{type(fault).__name__}: {fault}")
+
+
+async def _database(services: Services) -> str:
+    async with services.database.begin() as session:
+        return f"PostgreSQL {await session.scalar(select(func.current_setting('server_version')))}"
+
+
+async def _migrations(services: Services) -> str:
+    async with services.database.begin() as session:
+        revision = await present(session)
+    if revision != head():
+        raise RuntimeError(f"at {revision or 'none'}, this code wants {head()}; run `billing migrate`")
+    return f"at {revision}"
+
+
+async def _clock(services: Services) -> str:
+    async with services.database.begin() as session:
+        theirs = await session.scalar(select(func.clock_timestamp()))
+    if services.settings.clock_file:
+        return "a sandbox's clock"
+    if theirs is None:
+        raise RuntimeError("the database tells no time")
+    skew = abs((theirs - services.clock.now()).total_seconds())
+    if skew > 2:  # noqa: PLR2004 - seconds, F49
+        raise RuntimeError(f"{skew:.1f} s apart from the database's")
+    return f"{skew:.3f} s apart from the database's"
+
+
+async def _broker(services: Services) -> str:
+    url = services.settings.broker_url.value
+    if not url.startswith("redis"):
+        return "RabbitMQ is not asked here"
+    client = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        await client.execute_command("PING")
+    finally:
+        await client.aclose()
+    return "answers"
+
+
+async def _stripe(services: Services) -> str:
+    account = await services.gateway.account()
+    if account.api_version != API_VERSION:
+        raise RuntimeError(f"speaks {account.api_version}, this code {API_VERSION}")
+    return f"{'live' if account.livemode else 'test'} mode, API {account.api_version}"
+
+
+async def _smtp(services: Services) -> str:
+    parts = urlsplit(services.settings.smtp_url.value)
+
+    def greet() -> str:
+        with smtplib.SMTP(parts.hostname or "localhost", parts.port or 25, timeout=5) as link:
+            code, words = link.ehlo()
+            return f"{code} {words.decode('ascii', 'replace').splitlines()[0]}"
+
+    return await asyncio.to_thread(greet)

@@ -1,0 +1,98 @@
+"""Whether this process lives, whether it is ready, and what it counted. The age of the oldest due work is the alarm."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel import metrics
+from billing.kernel.errors import NotFound
+from billing.migrations.run import head, present
+from billing.wiring import Services
+
+OVERDUE = timedelta(minutes=5)
+MOST_SKEW = timedelta(seconds=2)
+
+
+class Health(msgspec.Struct, frozen=True):
+    """One line a check; `oldest_due` is in seconds, by kind of work. Overdue work is told, and is not unreadiness:
+    a web process can do nothing about it."""
+
+    status: str
+    checks: dict[str, str]
+    oldest_due: dict[str, float]
+
+
+@get("/livez", operation_id="live", include_in_schema=False, sync_to_thread=False)
+def livez() -> dict[str, str]:
+    """The process answers. No I/O."""
+    return {"status": "ok"}
+
+
+@get("/readyz", operation_id="ready", include_in_schema=False)
+async def readyz(services: NamedDependency[Services]) -> Response[Health]:
+    """Database, migrations, clock and broker; 503 names what is missing."""
+    checks: dict[str, str] = {"broker": await _broker(services.settings.broker_url.value)}
+    oldest: dict[str, float] = {}
+    try:
+        async with services.database.begin() as session:
+            checks["database"] = "ok"
+            checks["migrations"] = "ok" if await present(session) == head() else "behind"
+            checks["clock"] = await _clock(session, services)
+            oldest = await ages(session, services, services.clock.now())
+    except (SQLAlchemyError, OSError) as fault:
+        checks["database"] = type(fault).__name__
+    is_ready = all(state == "ok" for name, state in checks.items() if name != "broker")
+    told = Health("ready" if is_ready else "not_ready", checks, oldest)
+    return Response(told, status_code=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
+
+
+async def ages(session: AsyncSession, services: Services, at: datetime) -> dict[str, float]:
+    """How many seconds the oldest due piece of each kind of work has waited (F11)."""
+    found: dict[str, float] = {}
+    for work in services.works:
+        due = await work.next_due(session)
+        age = max(0.0, (at - due).total_seconds()) if due is not None else 0.0
+        metrics.OLDEST_DUE.labels(work.name).set(age)
+        if age:
+            found[work.name] = age
+    return found
+
+
+async def _clock(session: AsyncSession, services: Services) -> str:
+    if services.settings.clock_file:
+        return "ok"
+    theirs: Any = await session.scalar(select(func.clock_timestamp()))
+    return "ok" if abs(theirs - services.clock.now()) <= MOST_SKEW else "skewed"
+
+
+async def _broker(url: str) -> str:
+    """The broker is a doorbell: without it work is late, not lost, so it is told and is not unreadiness."""
+    if not url.startswith("redis"):
+        return "not_checked"
+    client = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+    try:
+        await client.execute_command("PING")
+    except (RedisError, OSError) as fault:
+        return type(fault).__name__
+    finally:
+        await client.aclose()
+    return "ok"
+
+
+@get("/metrics", operation_id="metrics", include_in_schema=False)
+async def show_metrics(services: NamedDependency[Services]) -> Response[bytes]:
+    """What was counted; only where settings say that this port is not public (S87)."""
+    if not services.settings.metrics_public:
+        raise NotFound("There is nothing here.")
+    async with services.database.begin() as session:
+        await ages(session, services, services.clock.now())
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

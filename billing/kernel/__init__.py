@@ -1,0 +1,1 @@
+"""What every room stands on: settings, clock, days, money, ids, errors, database, outbox, audit, web."""

@@ -1,0 +1,115 @@
+"""Reading a JSON body so that a bad one is told everything that is wrong with it, and nothing half-read gets in.
+
+`check_text` looks at the bytes before any decoder (a plain one answers UnicodeDecodeError or RecursionError, and takes
+the last of two equal keys: S66, S67); `faults_in` names every field at fault, where msgspec alone stops at the first.
+"""
+
+import json
+from typing import Any, NoReturn, cast, get_args, get_origin
+
+import msgspec
+
+from billing.kernel.errors import Fault, Malformed
+
+LONGEST = 1_000_000
+DEEPEST = 32
+
+
+def check_text(body: bytes) -> None:
+    """Refuse what is not one plain JSON document: bytes that are not UTF-8, NUL, too deep, or with a key twice."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise _bad("not_utf8", f"byte {fault.start} is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise _bad("byte_order_mark", "a byte order mark does not belong in JSON")
+    if "\0" in text or "\\u0000" in text:
+        raise _bad("nul", "U+0000 cannot be stored")
+    if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+        raise _bad("too_deep", f"nested deeper than {DEEPEST}")
+    try:
+        json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except ValueError as fault:
+        raise _bad("not_json", str(fault)) from None
+
+
+def faults_in(body: bytes, wanted: Any) -> tuple[Fault, ...]:
+    """Every way in which `body` is not a `wanted`, each with a JSON pointer."""
+    found: list[Fault] = []
+    _walk(json.loads(body), wanted, "", found)
+    return tuple(found)
+
+
+def _walk(value: Any, wanted: Any, pointer: str, found: list[Fault]) -> None:
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        _walk_struct(value, wanted, pointer, found)
+        return
+    if get_origin(wanted) is list and isinstance(value, list) and _is_plain_list(wanted):
+        for index, item in enumerate(cast("list[Any]", value)):
+            _walk(item, get_args(wanted)[0], f"{pointer}/{index}", found)
+        return
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as fault:
+        words = str(fault)
+        found.append(Fault(pointer, "invalid", words.split(" - at `", maxsplit=1)[0]))
+
+
+def _is_plain_list(wanted: Any) -> bool:
+    return isinstance(get_args(wanted)[0], type)
+
+
+def _walk_struct(value: Any, wanted: type[msgspec.Struct], pointer: str, found: list[Fault]) -> None:
+    if not isinstance(value, dict):
+        found.append(Fault(pointer, "invalid", "Expected an object"))
+        return
+    given = cast("dict[str, Any]", value)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    found += [
+        Fault(f"{pointer}/{_escaped(name)}", "unknown_field", "There is no such field")
+        for name in given
+        if name not in fields
+    ]
+    for name, field in fields.items():
+        if name in given:
+            _walk(given[name], field.type, f"{pointer}/{name}", found)
+        elif field.required:
+            found.append(Fault(f"{pointer}/{name}", "missing", "This field is required"))
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise _bad("duplicate_key", f"given twice: {', '.join(twice)[:200]}")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _bad("not_json", f"{name} is not JSON")
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest outside strings."""
+    deepest = depth = 0
+    quoted = escaped = False
+    for letter in text:
+        if quoted:
+            quoted = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            quoted = True
+        elif letter in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in "]}":
+            depth -= 1
+    return deepest
+
+
+def _bad(code: str, words: str) -> Malformed:
+    return Malformed("The body is not a usable JSON document.", code="malformed_body", faults=(Fault("", code, words),))

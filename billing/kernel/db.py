@@ -1,0 +1,78 @@
+"""PostgreSQL: the tables' base, and units of work that commit before anybody is told of their success."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from billing.kernel.work import Doorbell, SilentDoorbell
+
+_RINGS = "rings"
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_LIMITS = {
+    "application_name": "billing",
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    "jit": "off",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Instants are timestamptz, text is unbounded with CHECKs, numbers are 64 bit."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration, read once
+        datetime: DateTime(timezone=True),
+        UUID: Uuid(),
+        int: BigInteger,
+        str: Text,
+        dict[str, Any]: JSONB,
+    }
+
+
+class Database:
+    """One engine and its units of work."""
+
+    def __init__(
+        self, url: str, *, pool_size: int = 10, max_overflow: int = 10, doorbell: Doorbell | None = None
+    ) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=2,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={"server_settings": _LIMITS, "timeout": 5},
+        )
+        self.doorbell: Doorbell = doorbell or SilentDoorbell()
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncSession]:
+        """One unit of work: commits at the end, rolls back on any error, then rings for the work it has left due."""
+        async with self._sessions() as session, session.begin():
+            yield session
+        self.doorbell.ring(session.info.pop(_RINGS, ()))
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def wake(session: AsyncSession, names: Iterable[str]) -> None:
+    """Ring for the named work once this session has committed."""
+    session.info.setdefault(_RINGS, set()).update(names)

@@ -1,0 +1,154 @@
+"""The outermost ASGI layer, around the router itself, so that a 404 too has a request id and safe headers.
+
+For JSON routes it also reads the body once, within limits, and refuses other media types: the framework decodes JSON
+sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
+"""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from billing.kernel import metrics
+from billing.kernel.bodies import LONGEST, check_text
+from billing.kernel.errors import Malformed
+from billing.kernel.problems import MEDIA_TYPE, problem, problem_of
+from billing.kernel.web import request_id_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+_JSON_ROOMS = ("/v1/", "/ofrep/")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+)
+
+log = structlog.get_logger("access")
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+
+
+class Door:
+    """Wraps the router; `public_url` is the base of problem types."""
+
+    def __init__(self, app: App, public_url: str) -> None:
+        self._app = app
+        self._base = public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request: id, body, answer headers, metrics and one line of log."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
+        scope["state"]["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        seen: list[int] = []
+
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.append(message["status"])
+                message["headers"] = _dressed(list(message["headers"]), scope, request_id)
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, send_dressed, headers)
+        finally:
+            took = time.perf_counter() - started
+            _note(scope, seen[0] if seen else 0, took)
+            structlog.contextvars.clear_contextvars()
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        if scope["method"] not in _WITH_BODY or not scope["path"].startswith(_JSON_ROOMS):
+            await self._app(scope, receive, send)
+            return
+        where = {"base": self._base, "instance": scope["path"], "request_id": scope["state"]["request_id"]}
+        try:
+            body = await _json_body(receive, headers)
+        except _Refused as refused:
+            await _answer(send, problem(refused.code, refused.status, refused.detail, **where))
+        except Malformed as error:
+            await _answer(send, problem_of(error, **where))
+        else:
+            scope["state"]["body"] = body
+            await self._app(scope, _again(body, receive), send)
+
+
+async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > LONGEST:
+        raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > LONGEST:
+            raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
+        if not message.get("more_body", False):
+            break
+    body = b"".join(chunks)
+    if body or b"content-type" in headers:
+        kind, _, options = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
+        if kind.strip() != "application/json" or options.strip() not in {"", "charset=utf-8"}:
+            raise _Refused(415, "unsupported_media_type", "Only application/json in UTF-8 is read here.")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise _Refused(415, "unsupported_media_type", "Bodies are not decompressed here.")
+    if body:
+        check_text(body)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read, then whatever comes after it."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
+def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    have = {name.lower() for name, _ in headers}
+    headers += [(name, value) for name, value in _SAFE_HEADERS if name not in have]
+    headers.append((b"x-request-id", request_id.encode()))
+    extra: dict[str, str] = scope["state"].get("answer_headers", {})
+    return headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+
+
+def _note(scope: Scope, status: int, took: float) -> None:
+    route = str(scope.get("path_template") or "-")
+    metrics.REQUESTS.labels(scope["method"], route, str(status)).inc()
+    metrics.DURATION.labels(route).observe(took)
+    log.info("request", method=scope["method"], route=route, status=status, ms=round(took * 1000, 1))
+
+
+async def _answer(send: Send, told: Any) -> None:
+    body = msgspec.json.encode(told)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": told.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

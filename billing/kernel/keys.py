@@ -1,0 +1,139 @@
+"""API keys of the callers: `edk_<live|test>_<id>_<secret>`, shown once, stored hashed, revocable in a second."""
+
+import secrets
+from asyncio import Lock
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from billing.kernel import audit
+from billing.kernel.clock import Clock
+from billing.kernel.db import Base, Database
+from billing.kernel.errors import NotFound, Unauthenticated, Unavailable
+from billing.kernel.ids import new_id, parse, public
+from billing.kernel.tokens import token_hash
+
+Scope = Literal["entitlements:read", "accounts:write", "commerce:write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+FRESH = timedelta(seconds=1)
+
+
+class ApiKeyRow(Base):
+    """One key; only the SHA-256 of its text is kept."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: a key and what it may do."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key holds `scope`; `admin` holds all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def create_key(
+    session: AsyncSession,
+    at: datetime,
+    name: str,
+    scopes: tuple[Scope, ...],
+    *,
+    mode: Literal["live", "test"],
+    expires_at: datetime | None = None,
+) -> tuple[str, str]:
+    """A new key: its public id, and its text, which is told this once only."""
+    key = new_id(at)
+    text = f"edk_{mode}_{public('key', key).removeprefix('key_')}_{secrets.token_hex(32)}"
+    session.add(
+        ApiKeyRow(
+            id=key,
+            name=name,
+            hash=token_hash(text),
+            scopes=list(scopes),
+            created_at=at,
+            expires_at=expires_at,
+            revoked_at=None,
+        )
+    )
+    audit.record(session, at, "api_key.created", public("key", key), name=name, scopes=list(scopes))
+    return public("key", key), text
+
+
+async def revoke_key(session: AsyncSession, at: datetime, key_id: str) -> None:
+    """Cut a key off; every process stops honouring it within a second."""
+    row = await session.get(ApiKeyRow, parse("key", key_id), with_for_update=True)
+    if row is None:
+        raise NotFound("There is no such key.")
+    if row.revoked_at is None:
+        row.revoked_at = at
+        audit.record(session, at, "api_key.revoked", key_id)
+
+
+async def list_keys(session: AsyncSession) -> list[ApiKeyRow]:
+    """All keys, oldest first."""
+    return list((await session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.id))).all())
+
+
+class KeyRing:
+    """The living keys, held in memory and read again when older than a second.
+
+    With the database down the last known keys go on being honoured: who asks for a basic feature must be answered (R9).
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._callers: dict[bytes, Caller] = {}
+        self._read_at: datetime | None = None
+        self._reading = Lock()
+
+    async def caller(self, authorization: str | None) -> Caller:
+        """Who sent this `Authorization` header; Unauthenticated unless it is `Bearer` and a living key."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise Unauthenticated("Send an API key as `Authorization: Bearer <key>`.", code="key_missing")
+        at = self._clock.now()
+        if self._read_at is None or not self._read_at <= at < self._read_at + FRESH:
+            await self._read(at)
+        caller = self._callers.get(token_hash(text.strip()))
+        if caller is None or (caller.expires_at is not None and at >= caller.expires_at):
+            raise Unauthenticated("This API key is not known, has expired or was revoked.", code="key_unknown")
+        return caller
+
+    async def _read(self, at: datetime) -> None:
+        async with self._reading:
+            if self._read_at is not None and self._read_at <= at < self._read_at + FRESH:
+                return
+            try:
+                async with self._database.begin() as session:
+                    rows = (await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))).all()
+            except (SQLAlchemyError, OSError) as fault:
+                if self._read_at is None:
+                    raise Unavailable("Keys cannot be read.", code="store_unavailable") from fault
+                self._read_at = at
+                return
+            self._callers = {
+                row.hash: Caller(public("key", row.id), row.name, frozenset(row.scopes), row.expires_at) for row in rows
+            }
+            self._read_at = at

@@ -1,0 +1,140 @@
+"""Settings from the environment: prefix BILLING_, each also as a file named by …_FILE. All faults are told at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from billing.kernel.errors import BillingError
+
+PREFIX = "BILLING_"
+EXIT_CONFIGURATION = 78
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A value that is never printed."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class BadSettings(BillingError):
+    """What is wrong with the environment: one line a fault."""
+
+    code = "bad_settings"
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that differs between one place and another. `.env.example` explains each."""
+
+    database_url: Secret
+    broker_url: Secret
+    public_url: str
+    stripe_api_key: Secret
+    stripe_webhook_secrets: Secret
+    stripe_api_base: str = "https://api.stripe.com"
+    stripe_timeout_seconds: int = 15
+    smtp_url: Secret
+    mail_from: str
+    catalog: str = ""
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: Secret
+    oidc_roles_claim: str = "roles"
+    signing_keys: Secret
+    secret_key: Secret
+    pool_size: int = 10
+    web_workers: int = 2
+    clock_file: str = ""
+    sandbox_outside: str = ""
+    metrics_public: bool = False
+    log_level: str = "info"
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets valid now; two while one is being rolled."""
+        return tuple(part.strip() for part in self.stripe_webhook_secrets.value.split(",") if part.strip())
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; raises BadSettings that names every fault."""
+    given = dict(os.environ if environment is None else environment)
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = _read(PREFIX + field.name.upper(), given, faults)
+        if text is None:
+            if field.required and not any(PREFIX + field.name.upper() in line for line in faults):
+                faults.append(f"{PREFIX}{field.name.upper()} is missing")
+            continue
+        try:
+            values[field.name] = (
+                Secret(text) if field.type is Secret else msgspec.convert(text, field.type, strict=False)
+            )
+        except msgspec.ValidationError as fault:
+            faults.append(f"{PREFIX}{field.name.upper()}: {fault}")
+    faults += [f"{name} is not a setting" for name in sorted(given) if _is_stray(name)]
+    faults += _sense(values)
+    if faults:
+        raise BadSettings(faults)
+    return Settings(**values)
+
+
+def _read(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
+    path = given.get(f"{name}_FILE")
+    if path is None:
+        return given.get(name) or None
+    if name in given:
+        faults.append(f"{name} and {name}_FILE are both set; keep one")
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as fault:
+        faults.append(f"{name}_FILE cannot be read: {type(fault).__name__}")
+        return None
+
+
+def _is_stray(name: str) -> bool:
+    known = {PREFIX + field.name.upper() for field in msgspec.structs.fields(Settings)}
+    return name.startswith(PREFIX) and not {name, name.removesuffix("_FILE")} & known
+
+
+def _sense(values: Mapping[str, Any]) -> list[str]:
+    """What each value must be by itself, said by its name."""
+    faults: list[str] = []
+    database = values.get("database_url")
+    if isinstance(database, Secret) and not database.value.startswith("postgresql"):
+        faults.append("BILLING_DATABASE_URL must begin with postgresql:// (PostgreSQL is the one database)")
+    broker = values.get("broker_url")
+    if isinstance(broker, Secret) and not broker.value.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
+        faults.append("BILLING_BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
+    smtp = values.get("smtp_url")
+    if isinstance(smtp, Secret) and not smtp.value.startswith(("smtp://", "smtps://")):
+        faults.append("BILLING_SMTP_URL must begin with smtp:// or smtps://")
+    for name in ("public_url", "stripe_api_base", "oidc_issuer"):
+        url = values.get(name)
+        if isinstance(url, str) and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            faults.append(f"{PREFIX}{name.upper()} must begin with https:// (plain http only on this machine)")
+    secret = values.get("secret_key")
+    if isinstance(secret, Secret) and len(secret.value) < 32:  # noqa: PLR2004 - 32 letters, written beside the rule
+        faults.append("BILLING_SECRET_KEY needs at least 32 characters")
+    hooks = values.get("stripe_webhook_secrets")
+    if isinstance(hooks, Secret) and not all(part.strip() for part in hooks.value.split(",")):
+        faults.append("BILLING_STRIPE_WEBHOOK_SECRETS holds a blank secret")
+    return faults
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """The settings as a person may see them: secrets hidden."""
+    return {
+        PREFIX + field.name.upper(): "…" if field.type is Secret else str(getattr(settings, field.name))
+        for field in msgspec.structs.fields(Settings)
+    }

@@ -1,0 +1,189 @@
+"""The door: what every answer has, who may pass, and how errors are told. Litestar's side of the kernel."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import uuid4
+
+import msgspec
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.datastructures import ResponseHeader
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import ParameterKwarg
+from litestar.types import Guard
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel import idempotency
+from billing.kernel.bodies import faults_in
+from billing.kernel.errors import (
+    BillingError,
+    Fault,
+    Forbidden,
+    Malformed,
+    TooMany,
+    Unavailable,
+)
+from billing.kernel.keys import Caller, Scope
+from billing.kernel.limits import Limit
+from billing.kernel.problems import MEDIA_TYPE, Problem, problem, problem_of
+
+PER_KEY = Limit("key", quota=6000, window=timedelta(seconds=10))
+
+_HTTP_CODES = {400: "malformed_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found",
+               405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type",
+               429: "rate_limited", 503: "unavailable"}  # fmt: skip
+_SANE_ID = re.compile(r"^[A-Za-z0-9._\-]{8,64}$")
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+def request_id_of(inbound: str | None) -> str:
+    """The caller's own request id where it is sane, else a fresh one."""
+    return inbound if inbound is not None and _SANE_ID.match(inbound) else uuid4().hex
+
+
+def requires(scope: Scope) -> Guard:
+    """A guard: a living key that holds `scope`, within its rate. Runs before any session is opened."""
+
+    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        caller: Caller = await connection.app.state.key_ring.caller(connection.headers.get("authorization"))
+        if not caller.may(scope):
+            raise Forbidden(f"This key does not hold the scope {scope}.", code="scope_missing")
+        connection.state.caller = caller
+        remaining = await connection.app.state.limiter.take(PER_KEY, caller.key_id)
+        if remaining is not None:
+            window = int(PER_KEY.window.total_seconds())
+            connection.state.answer_headers = {
+                "RateLimit": f'"{PER_KEY.name}";r={remaining};t={window}',
+                "RateLimit-Policy": f'"{PER_KEY.name}";q={PER_KEY.quota};w={window}',
+            }
+
+    return guard
+
+
+async def known_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """A guard: refuses query parameters that the route does not know, or that are given twice, naming each (S67)."""
+    known = _query_names(handler)
+    given = [name for name, _ in connection.query_params.multi_items()]
+    faults = [Fault(name, "unknown_parameter", "There is no such parameter") for name in given if name not in known] + [
+        Fault(name, "repeated", "Given more than once") for name in sorted(set(given)) if given.count(name) > 1
+    ]
+    if faults:
+        raise Malformed("The query cannot be understood.", faults=tuple(faults))
+
+
+def _query_names(handler: BaseRouteHandler) -> frozenset[str]:
+    names = handler.opt.get("query_names")
+    if names is None:
+        marked = (
+            (name, mark)
+            for name, parameter in handler.parsed_fn_signature.parameters.items()
+            for mark in parameter.metadata
+            if isinstance(mark, ParameterKwarg) and type(mark).__name__ == "QueryParameter"
+        )
+        names = frozenset(getattr(mark, "name", None) or getattr(mark, "query", None) or name for name, mark in marked)
+        handler.opt["query_names"] = names
+    return cast("frozenset[str]", names)
+
+
+async def answer_once(
+    request: AnyRequest, session: AsyncSession, at: datetime, status: int, effect: Callable[[], Awaitable[Any]]
+) -> Response[bytes]:
+    """Answer a POST with what `effect` returns; under an `Idempotency-Key` the effect happens once (I22)."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return Response(msgspec.json.encode(await effect()), status_code=status, media_type=MediaType.JSON)
+    asked = b"\0".join((request.method.encode(), request.url.path.encode(), await request.body()))
+    stored = await idempotency.once(
+        session, at, key, caller=request.state.caller.key_id, request=asked, status=status, effect=effect
+    )
+    headers = {"Idempotent-Replayed": "true"} if stored.replayed else {}
+    return Response(stored.body, status_code=stored.status, headers=headers, media_type=MediaType.JSON)
+
+
+def error_of(request: AnyRequest, fault: Exception) -> BillingError | None:
+    """Any exception as one of our errors; None for a defect of ours."""
+    if isinstance(fault, BillingError):
+        return fault
+    if isinstance(fault, ValidationException):
+        return _validation(request, fault)
+    if isinstance(fault, (PoolTimeout, ConnectionError, OSError)):
+        return Unavailable("The store does not answer.", code="store_unavailable")
+    if isinstance(fault, DBAPIError) and (fault.connection_invalidated or _is_passing(fault)):
+        return Unavailable("The store does not answer.", code="store_unavailable", retry_after=1)
+    return None
+
+
+def _is_passing(fault: SQLAlchemyError) -> bool:
+    """A lock or statement time-out, a deadlock, or a server that is going or coming: asking again may help."""
+    state = getattr(getattr(fault, "orig", None), "sqlstate", None)
+    return isinstance(state, str) and (state[:2] in {"08", "53", "57"} or state in {"40001", "40P01", "55P03"})
+
+
+def _validation(request: AnyRequest, fault: ValidationException) -> Malformed:
+    extra = cast("list[dict[str, str]]", fault.extra or [])
+    parameters = [entry for entry in extra if entry.get("source") != "body"]
+    faults = [Fault(entry.get("key", ""), "invalid", entry.get("message", "")) for entry in parameters]
+    body = request.scope["state"].get("body")
+    wanted = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if body and wanted is not None:
+        faults += faults_in(body, wanted.annotation)
+    return Malformed("The request cannot be understood; `errors` names every fault.", faults=tuple(faults))
+
+
+def tell(request: AnyRequest, fault: Exception) -> Response[Any]:
+    """The one map from exceptions to answers."""
+    app: Litestar = request.app
+    request_id = str(request.scope["state"].get("request_id", ""))
+    where = {"base": app.state.public_url, "instance": request.url.path, "request_id": request_id}
+    headers: dict[str, str] = {}
+    error = error_of(request, fault)
+    if error is not None:
+        told = problem_of(error, **where)
+        if isinstance(error, (TooMany, Unavailable)):
+            headers["Retry-After"] = str(error.retry_after)
+        if told.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(fault, HTTPException) and fault.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = _HTTP_CODES.get(fault.status_code, "malformed_request")
+        told = problem(code, fault.status_code, _plain(fault.status_code), **where)
+        headers.update(fault.headers or {})
+    else:
+        log.error("request_failed", path=request.scope.get("path_template"), exc_info=fault)
+        told = problem("internal_error", 500, "Something broke on our side; nothing was changed.", **where)
+    page: Callable[[AnyRequest, Problem], Response[Any] | None] | None = app.state.get("error_page")
+    if page is not None and (answer := page(request, told)) is not None:
+        answer.headers.update(headers)
+        return answer
+    return Response(msgspec.json.encode(told), status_code=told.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _plain(status: int) -> str:
+    return f"{HTTPStatus(status).phrase}."
+
+
+def problem_answers(*statuses: int) -> dict[int, ResponseSpec]:
+    """The OpenAPI description of problem answers."""
+    return {
+        status: ResponseSpec(
+            Problem, media_type=cast("Any", MEDIA_TYPE), description=_plain(status), generate_examples=False
+        )
+        for status in statuses
+    }
+
+
+REQUEST_ID_HEADER = ResponseHeader(
+    name="X-Request-Id", description="Names this request in logs.", documentation_only=True
+)

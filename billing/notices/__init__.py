@@ -1,0 +1,1 @@
+"""Letters: facts, templates, sending once."""

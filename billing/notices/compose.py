@@ -1,0 +1,214 @@
+"""From a planned letter to its facts, checked again right before it goes (R25, I20)."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.accounts.rules import may_order
+from billing.accounts.service import find_accounts, new_confirmation
+from billing.accounts.tables import AccountRow
+from billing.activation import service as activation
+from billing.catalog.rules import offer_at
+from billing.catalog.values import Catalogue
+from billing.checkout import service as checkout
+from billing.checkout import showing
+from billing.checkout.documents import Policy, document
+from billing.checkout.tables import OrderRow
+from billing.kernel.days import day_of, last_day_of_term
+from billing.kernel.ids import parse
+from billing.kernel.money import vat_included
+from billing.kernel.pages import Seller
+from billing.kernel.speech import speak
+from billing.notices.letters import (
+    ConfirmEmail,
+    ConfirmGuardian,
+    Letter,
+    MoneyReturned,
+    OrderConfirmation,
+    PaymentFailed,
+    TrialEnding,
+    Written,
+    write,
+)
+from billing.notices.letters_accounts import Reader
+from billing.notices.tables import LetterRow
+from billing.payments import refunds
+from billing.subscriptions import service as subscriptions
+from billing.trials import service as trials
+from entitlements import service as desk
+
+_A_MOMENT = timedelta(seconds=1)
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What every letter needs to know of this place."""
+
+    catalogue: Catalogue
+    seller: Seller
+    public_url: str
+    secret: str
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A letter ready to go, and what of it may be kept: everything but the secrets of its links."""
+
+    to: str
+    written: Written
+    secrets: tuple[str, ...]
+
+
+class Dropped(Exception):
+    """Nothing to say any more; `reason` is kept on the letter (I19)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def compose(session: AsyncSession, desk_: Desk, row: LetterRow, at: datetime) -> Sealed:
+    """The letter as it is true now; makes its links. Raises Dropped when there is nothing, or nobody, to say it to."""
+    person = (await find_accounts(session, (row.account,))).get(row.account)
+    if person is None:
+        raise Dropped("erased")
+    if not person.is_active and row.kind != "confirm_email":
+        raise Dropped("not_confirmed")
+    secrets: list[str] = []
+    letter = await _COMPOSERS[row.kind](session, desk_, row, person, at, secrets)
+    locale = letter_locale(row, person)
+    return Sealed(person.address, write(letter, speak(locale)), tuple(secrets))
+
+
+def letter_locale(row: LetterRow, person: AccountRow) -> str:
+    """An order speaks the language it was made in; everything else the account's."""
+    return str(row.facts.get("locale", person.locale))
+
+
+async def _confirm(
+    session: AsyncSession, desk_: Desk, _: LetterRow, person: AccountRow, at: datetime, secrets: list[str]
+) -> Letter:
+    if person.is_active or person.confirm_by is None or at >= person.confirm_by:
+        raise Dropped("confirmed_already" if person.is_active else "too_late")
+    token = await new_confirmation(session, person)
+    secrets.append(token)
+    url, last = f"{desk_.public_url}/confirm/{token}", day_of(person.confirm_by - _A_MOMENT)
+    kind = ConfirmGuardian if person.age_band == "under_13" else ConfirmEmail
+    return kind(seller=desk_.seller, url=url, valid_until=last)
+
+
+async def _trial_ending(
+    session: AsyncSession, desk_: Desk, row: LetterRow, person: AccountRow, at: datetime, secrets: list[str]
+) -> Letter:
+    if row.day is None:
+        raise Dropped("no_day")
+    open_trials = await trials.unbound(session, row.pupils, row.day)
+    linked = {link.pupil for link in await desk.links_of(session, person.account)}
+    concerned = sorted({trial.pupil for trial in open_trials if trial.pupil} & linked)
+    if not concerned:
+        raise Dropped("paid_or_unlinked")
+    if any(at >= trial.told_by for trial in open_trials):
+        raise Dropped("too_late")
+    row.pupils = concerned
+    reader: Reader = "parent"
+    if person.age_band == "under_13":
+        reader = "guardian"
+    elif not may_order(person.age_band):
+        reader = "pupil"
+    url = expires = None
+    if reader != "pupil":
+        days = desk_.catalogue.order.link_days
+        link = await activation.issue(session, person.account, concerned, at, days=days, reverts_on=row.day)
+        secrets.append(link.token)
+        url, expires = f"{desk_.public_url}/activate/{link.token}", day_of(link.expires_at - _A_MOMENT)
+    offer = offer_at(desk_.catalogue, None, at)
+    return TrialEnding(
+        seller=desk_.seller,
+        day=row.day,
+        pupil_count=len(concerned),
+        features=showing.names_of(desk_.catalogue, desk_.catalogue.add_ons, person.locale),
+        basic_features=showing.names_of(desk_.catalogue, desk_.catalogue.basic, person.locale),
+        price=offer.unit_gross,
+        season_end=offer.last_day,
+        url=url,
+        link_valid_until=expires,
+        reader=reader,
+    )
+
+
+async def _order(session: AsyncSession, row: LetterRow) -> OrderRow:
+    return await session.get_one(OrderRow, parse("ord", row.facts["order"]))
+
+
+async def _confirmation(
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, _at: datetime, secrets: list[str]
+) -> Letter:
+    order = await _order(session, row)
+    held = await subscriptions.of_order(session, checkout.order_id(order))
+    if not held or order.paid_at is None:
+        raise Dropped("nothing_bought")
+    token = checkout.order_token(desk_.secret, order)
+    secrets.append(token)
+    total = order.unit_gross * len(held)
+    policy = Policy(full_refund=desk_.catalogue.order.refund_policy == "full")
+    speech = speak(order.locale)
+    terms = document("terms", desk_.seller, speech, policy, order.terms_version)
+    form = document("withdrawal_form", desk_.seller, speech, policy)
+    return OrderConfirmation(
+        seller=desk_.seller,
+        order_number=str(order.number),
+        product_name=order.product_name,
+        pupil_count=len(held),
+        first_day=day_of(held[0].since),
+        last_day=order.last_day,
+        total=total,
+        vat_rate_percent=order.vat_rate_percent,
+        vat_amount=vat_included(total, order.vat_rate_percent),
+        paid_at=order.paid_at,
+        start_now=order.start_now,
+        withdrawal_last_day=last_day_of_term(day_of(order.paid_at), desk_.catalogue.order.withdrawal_days),
+        order_url=f"{desk_.public_url}/orders/{token}",
+        terms_version=order.terms_version,
+        terms_text=terms.text,
+        form_text=form.text,
+        full_refund=policy.full_refund,
+    )
+
+
+async def _failed(
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, at: datetime, secrets: list[str]
+) -> Letter:
+    order = await _order(session, row)
+    if order.state != "failed" or order.account is None:
+        raise Dropped("paid_since")
+    link = await activation.issue(session, order.account, order.pupils, at, days=desk_.catalogue.order.link_days)
+    secrets.append(link.token)
+    url = f"{desk_.public_url}/activate/{link.token}"
+    return PaymentFailed(seller=desk_.seller, order_number=str(order.number), url=url)
+
+
+async def _returned(
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, at: datetime, _secrets: list[str]
+) -> Letter:
+    order = await _order(session, row)
+    refund = await refunds.read_refund(session, parse("ref", row.facts["refund"]))
+    holding = await desk.holding_sources(session, order.pupils, at)
+    paid = [grant.until for grants in holding.values() for grant in grants if grant.source == "paid" and grant.until]
+    return MoneyReturned(
+        seller=desk_.seller,
+        reason=refund.reason,
+        amount=refund.amount,
+        order_number=str(order.number),
+        active_until=day_of(min(paid) - _A_MOMENT) if paid else None,
+    )
+
+
+_Composer = Callable[[AsyncSession, Desk, LetterRow, AccountRow, datetime, list[str]], Awaitable[Any]]
+_COMPOSERS: dict[str, _Composer] = {
+    "confirm_email": _confirm,
+    "trial_ending": _trial_ending,
+    "order_confirmation": _confirmation,
+    "payment_failed": _failed,
+    "money_returned": _returned,
+}

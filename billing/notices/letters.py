@@ -1,0 +1,66 @@
+"""The letters we send: frozen facts in, a subject and two equal parts out. Nothing here sends anything."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from billing.kernel.speech import Speech
+from billing.notices import letters_accounts as accounts
+from billing.notices import letters_orders as orders
+from billing.notices import letters_rights as rights
+from billing.notices.letters_accounts import ConfirmEmail, ConfirmGuardian, TrialEnding
+from billing.notices.letters_draft import Attachment, Draft, Written, set_letter
+from billing.notices.letters_orders import MoneyReturned, OrderConfirmation, PaymentFailed
+from billing.notices.letters_rights import RenewalComing, RenewalStopped, WithdrawalReceived, WithdrawalTooLate
+
+Letter = (
+    ConfirmEmail
+    | ConfirmGuardian
+    | TrialEnding
+    | OrderConfirmation
+    | PaymentFailed
+    | MoneyReturned
+    | WithdrawalReceived
+    | WithdrawalTooLate
+    | RenewalComing
+    | RenewalStopped
+)
+
+DRAFTERS: Final[Mapping[type[Letter], Callable[[Any, Speech], Draft]]] = MappingProxyType(
+    {
+        ConfirmEmail: accounts.draft_confirm_email,
+        ConfirmGuardian: accounts.draft_confirm_guardian,
+        TrialEnding: accounts.draft_trial_ending,
+        OrderConfirmation: orders.draft_order_confirmation,
+        PaymentFailed: orders.draft_payment_failed,
+        MoneyReturned: orders.draft_money_returned,
+        WithdrawalReceived: rights.draft_withdrawal_received,
+        WithdrawalTooLate: rights.draft_withdrawal_too_late,
+        RenewalComing: rights.draft_renewal_coming,
+        RenewalStopped: rights.draft_renewal_stopped,
+    }
+)
+
+
+def write(letter: Letter, speech: Speech) -> Written:
+    """The letter in one language, with an HTML and a plain part that say the same (R22, R120)."""
+    return set_letter(DRAFTERS[type(letter)](letter, speech), letter.seller, speech)
+
+
+__all__ = (
+    "DRAFTERS",
+    "Attachment",
+    "ConfirmEmail",
+    "ConfirmGuardian",
+    "Letter",
+    "MoneyReturned",
+    "OrderConfirmation",
+    "PaymentFailed",
+    "RenewalComing",
+    "RenewalStopped",
+    "TrialEnding",
+    "WithdrawalReceived",
+    "WithdrawalTooLate",
+    "Written",
+    "write",
+)

@@ -1,0 +1,131 @@
+"""Handing a letter to a mail server over SMTP, and saying exactly what came of it (three outcomes, I18)."""
+
+import asyncio
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from billing.notices.letters_draft import Written
+
+_TIMEOUT = 20
+_PERMANENT = 500
+
+
+class Undelivered(Exception):
+    """The server surely did not take it. `is_permanent`: this address cannot be reached (R29); else try again."""
+
+    def __init__(self, answer: str, *, is_permanent: bool) -> None:
+        super().__init__(answer)
+        self.answer = answer
+        self.is_permanent = is_permanent
+
+
+class DeliveryUnknown(Exception):
+    """The connection was lost after the final dot: nobody can say whether it was taken."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """Who writes to whom, under which `Message-ID`; the same letter has the same one at every try."""
+
+    sender: str
+    to: str
+    message_id: str
+
+
+class Mailer(Protocol):
+    """Takes a letter; answers what the server said. Raises Undelivered, DeliveryUnknown."""
+
+    async def send(self, envelope: Envelope, written: Written) -> str:
+        """Hand one letter over. Never called with a transaction open."""
+        ...
+
+
+def message_of(envelope: Envelope, written: Written) -> EmailMessage:
+    """The letter as it travels: plain text first, HTML beside it, attachments last."""
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    message["From"] = envelope.sender
+    message["To"] = envelope.to
+    message["Subject"] = written.subject
+    message["Message-ID"] = f"<{envelope.message_id}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = written.language
+    message.set_content(written.text)
+    message.add_alternative(written.html, subtype="html")
+    for attachment in written.attachments:
+        main, _, sub = attachment.media_type.partition(";")[0].partition("/")
+        message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.name)
+    return message
+
+
+class SmtpMailer:
+    """One connection a letter, to the relay named by `smtp://user:password@host:port` (`smtps://` for TLS at once)."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+
+    async def send(self, envelope: Envelope, written: Written) -> str:
+        """Hand one letter over, in a thread."""
+        return await asyncio.to_thread(self._send, envelope, message_of(envelope, written))
+
+    def _send(self, envelope: Envelope, message: EmailMessage) -> str:
+        try:
+            with self._connect() as link:
+                self._accepted(link.mail(_plain(envelope.sender)))
+                self._accepted(link.rcpt(envelope.to))
+                return self._data(link, message)
+        except (OSError, smtplib.SMTPException) as fault:
+            raise Undelivered(type(fault).__name__, is_permanent=False) from fault
+
+    def _connect(self) -> smtplib.SMTP:
+        host, port = self._url.hostname or "localhost", self._url.port
+        if self._url.scheme == "smtps":
+            context = ssl.create_default_context()
+            link: smtplib.SMTP = smtplib.SMTP_SSL(host, port or 465, timeout=_TIMEOUT, context=context)
+        else:
+            link = smtplib.SMTP(host, port or 25, timeout=_TIMEOUT)
+        link.ehlo_or_helo_if_needed()
+        if self._url.scheme == "smtp" and link.has_extn("starttls"):
+            link.starttls(context=ssl.create_default_context())
+            link.ehlo()
+        if self._url.username:
+            link.login(unquote(self._url.username), unquote(self._url.password or ""))
+        return link
+
+    def _data(self, link: smtplib.SMTP, message: EmailMessage) -> str:
+        """From the final dot on, a lost connection leaves us in doubt."""
+        raw = message.as_bytes()
+        link.putcmd("data")
+        code, answer = link.getreply()
+        if code != 354:  # noqa: PLR2004 - "start mail input", RFC 5321
+            self._accepted((code, answer))
+        try:
+            link.send(_dotted(raw))
+            code, answer = link.getreply()
+        except (OSError, smtplib.SMTPServerDisconnected) as fault:
+            raise DeliveryUnknown(type(fault).__name__) from fault
+        return self._accepted((code, answer))
+
+    @staticmethod
+    def _accepted(reply: tuple[int, bytes]) -> str:
+        code, words = reply
+        answer = f"{code} {words.decode('ascii', 'replace')}"[:300]
+        if not 200 <= code < 300:  # noqa: PLR2004 - RFC 5321
+            raise Undelivered(answer, is_permanent=code >= _PERMANENT)
+        return answer
+
+
+def _plain(sender: str) -> str:
+    """The bare address of `Name <address>`."""
+    return sender.rpartition("<")[2].rstrip(">").strip()
+
+
+def _dotted(raw: bytes) -> bytes:
+    """CRLF line ends, dots doubled, and the final dot (RFC 5321, 4.5.2)."""
+    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
+    body = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)
+    return (body if body.endswith(b"\r\n") else body + b"\r\n") + b".\r\n"

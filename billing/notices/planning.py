@@ -1,0 +1,64 @@
+"""Which letters the facts call for: trials whose time to tell has come, and messages of the other rooms."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.accounts.tables import AccountRow
+from billing.catalog.values import TrialPolicy
+from billing.kernel.outbox import Consumer, Message
+from billing.notices import service
+from billing.trials import service as trials
+
+_BATCH = 200
+
+
+async def plan_trial_endings(session: AsyncSession, policy: TrialPolicy, at: datetime) -> int:
+    """Give up days that can no longer be told of in time, and plan the telling of those that can (R21)."""
+    late = await trials.too_late_to_tell(session, at, _BATCH)
+    for row in late:
+        day = row.reverts_on
+        await trials.prolong(session, row, policy, at)
+        await service.day_moved(session, row, day, at)
+    due = await trials.to_tell(session, at, _BATCH)
+    for row in due:
+        await service.tell_of_trial(session, row, policy, at)
+    return len(late) + len(due)
+
+
+async def on_registered(session: AsyncSession, message: Message, at: datetime) -> None:
+    """An address is to be confirmed (R90)."""
+    person = await session.get(AccountRow, message.facts["account"])
+    if person is not None and not person.is_active:
+        await service.plan_letter(session, person.account, "confirm_email", message.id.hex, at)
+
+
+async def on_order_paid(session: AsyncSession, message: Message, at: datetime) -> None:
+    """The contract is confirmed on a durable medium (R46)."""
+    if message.facts["account"] is not None:
+        order = message.facts["order"]
+        await service.plan_letter(session, message.facts["account"], "order_confirmation", order, at, order=order)
+
+
+async def on_order_failed(session: AsyncSession, message: Message, at: datetime) -> None:
+    """The bank said no: a kind letter (R53)."""
+    if message.facts.get("account") is not None:
+        order = message.facts["order"]
+        await service.plan_letter(session, message.facts["account"], "payment_failed", order, at, order=order)
+
+
+async def on_refund_reserved(session: AsyncSession, message: Message, at: datetime) -> None:
+    """Money that bought nothing goes back, and the buyer is told why (R49, R57)."""
+    if message.facts.get("account") is not None:
+        refund, order = message.facts["refund"], message.facts["order"]
+        await service.plan_letter(
+            session, message.facts["account"], "money_returned", refund, at, refund=refund, order=order
+        )
+
+
+CONSUMERS: dict[str, tuple[Consumer, ...]] = {
+    "account.registered": (on_registered,),
+    "order.paid": (on_order_paid,),
+    "order.failed": (on_order_failed,),
+    "refund.reserved": (on_refund_reserved,),
+}

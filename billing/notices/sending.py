@@ -1,0 +1,127 @@
+"""Sending what is due: check and write (a transaction), hand over (none open), record (a transaction); once (I18)."""
+
+import base64
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from billing.kernel.days import next_opening, within_hours
+from billing.kernel.db import Database
+from billing.kernel.outbox import MOST_TRIES, backoff
+from billing.notices import service
+from billing.notices.compose import Desk, Dropped, Sealed, compose
+from billing.notices.letters import Written
+from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer, Undelivered
+from billing.notices.tables import LetterRow
+
+BATCH = 20
+LEASE = timedelta(minutes=5)
+MOST_DOUBTS = 1
+HIDDEN = "…"
+
+log = structlog.get_logger(__name__)
+
+
+class PostOffice:
+    """Sends letters; one per worker process. `sender` is the From of service mail, apart from any other (R28)."""
+
+    def __init__(self, database: Database, mailer: Mailer, desk: Desk, sender: str) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._desk = desk
+        self._sender = sender
+        self._host = sender.rpartition("@")[2].rstrip("> ")
+
+    async def send_due(self, at: datetime) -> int:
+        """Send one batch of what is due; answers how many letters were looked at."""
+        claimed = await self._claim(at)
+        for key in claimed:
+            await self._send(key, at)
+        return len(claimed)
+
+    async def _claim(self, at: datetime) -> list[UUID]:
+        """Letters to send now; each is due again after the lease, should this process die (F03)."""
+        async with self._database.begin() as session:
+            query = (
+                select(LetterRow)
+                .where(LetterRow.state == "planned", LetterRow.due_at <= at)
+                .order_by(LetterRow.due_at, LetterRow.id)
+                .limit(BATCH)
+                .with_for_update(skip_locked=True)
+            )
+            rows = (await session.scalars(query)).all()
+            hours = self._desk.catalogue.trial.send_hours
+            for row in rows:
+                is_early = row.kind == service.TRIAL_ENDING and not within_hours(at, *hours)
+                row.due_at = next_opening(at, *hours) if is_early else at + LEASE
+            return [row.id for row in rows if row.due_at == at + LEASE]
+
+    async def _send(self, key: UUID, at: datetime) -> None:
+        prepared = await self._prepare(key, at)
+        if prepared is None:
+            return
+        envelope, sealed = prepared
+        try:
+            answer = await self._mailer.send(envelope, sealed.written)
+        except DeliveryUnknown:
+            log.warning("letter_in_doubt", letter=str(key))
+        except Undelivered as fault:
+            await self._undelivered(key, fault, at)
+        else:
+            async with self._database.begin() as session:
+                row = await service.lock_letter(session, key)
+                _keep(row, sealed)
+                await service.handed_over(session, row, self._desk.catalogue.trial, at, answer)
+
+    async def _prepare(self, key: UUID, at: datetime) -> tuple[Envelope, Sealed] | None:
+        """The letter as it is true now, marked as being with the mail server; None when it is not to be sent."""
+        async with self._database.begin() as session:
+            row = await service.lock_letter(session, key)
+            if row.state != "planned":
+                return None
+            if row.sending_since is not None:
+                row.doubts += 1
+                if row.doubts > MOST_DOUBTS:
+                    row.state, row.fault = "parked", "delivery_unknown_twice"
+                    return None
+            try:
+                async with session.begin_nested():
+                    sealed = await compose(session, self._desk, row, at)
+            except Dropped as fault:
+                service.drop(session, row, at, fault.reason)
+                return None
+            row.tries += 1
+            row.sending_since = at
+            message_id = f"{service.letter_id(row)}@{self._host}"
+            row.message_id = message_id
+            return Envelope(sender=self._sender, to=sealed.to, message_id=message_id), sealed
+
+    async def _undelivered(self, key: UUID, fault: Undelivered, at: datetime) -> None:
+        async with self._database.begin() as session:
+            row = await service.lock_letter(session, key)
+            if fault.is_permanent:
+                await service.bounce(session, row, at, fault.answer)
+                return
+            row.sending_since, row.server_answer = None, fault.answer
+            row.due_at = at + backoff(row.tries)
+            if row.kind != service.TRIAL_ENDING and row.tries >= MOST_TRIES:
+                row.state, row.fault = "parked", "too_many_tries"
+
+
+def _keep(row: LetterRow, sealed: Sealed) -> None:
+    """What was sent, as it was sent, without the secrets of its links (I28, R31)."""
+    written: Written = sealed.written
+    text, html = written.text, written.html
+    for secret in sealed.secrets:
+        text, html = text.replace(secret, HIDDEN), html.replace(secret, HIDDEN)
+    row.subject, row.text, row.html = written.subject, text, html
+    row.attachments = {
+        attachment.name: {
+            "type": attachment.media_type,
+            "sha256": attachment.sha256,
+            "content": base64.b64encode(attachment.content).decode(),
+        }
+        for attachment in written.attachments
+    }

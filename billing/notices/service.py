@@ -1,0 +1,229 @@
+"""Planning letters, and writing down what became of them."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.accounts.service import find_accounts, record_bounce
+from billing.accounts.tables import AccountRow
+from billing.catalog.values import TrialPolicy
+from billing.kernel import audit, metrics
+from billing.kernel.days import next_opening
+from billing.kernel.db import wake
+from billing.kernel.errors import NotFound
+from billing.kernel.ids import new_id, parse, public
+from billing.notices.tables import LetterRow
+from billing.trials import rules as trial_rules
+from billing.trials import service as trials
+from billing.trials.rules import Telling
+from billing.trials.tables import TrialRow
+from entitlements import service as desk
+
+TRIAL_ENDING = "trial_ending"
+SEND = "letters.send"
+
+
+def letter_id(row: LetterRow) -> str:
+    """The public id."""
+    return public("ntc", row.id)
+
+
+async def plan_letter(
+    session: AsyncSession,
+    account: str,
+    kind: str,
+    about: str,
+    at: datetime,
+    *,
+    due_at: datetime | None = None,
+    day: date | None = None,
+    pupils: Collection[str] = (),
+    **facts: Any,
+) -> bool:
+    """Plan a letter unless this account has one of this kind about the same thing (I18). Answers whether it is new."""
+    statement = (
+        insert(LetterRow)
+        .values(
+            id=new_id(at),
+            account=account,
+            kind=kind,
+            about=about,
+            day=day,
+            pupils=sorted(set(pupils)),
+            facts=facts,
+            state="planned",
+            due_at=due_at or at,
+            tries=0,
+            doubts=0,
+            created_at=at,
+            attachments={},
+        )
+        .on_conflict_do_nothing(constraint="uq_letter_account_kind_about")
+        .returning(LetterRow.id)
+    )
+    is_new = await session.scalar(statement) is not None
+    if is_new and (due_at or at) <= at:
+        wake(session, (SEND,))
+    return is_new
+
+
+async def tell_of_trial(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+    """Plan to tell every account of the pupil of day D; add the pupil to a letter that is not sent yet (R24, R30)."""
+    pupil = row.pupil or ""
+    people = await _reachable(session, pupil)
+    letters = {letter.account: letter for letter in await _letters(session, list(people), row.reverts_on)}
+    if any(_is_told_without(letters.get(account), pupil) for account in people):
+        await trials.postpone(session, row, policy, at)
+        return
+    for account, person in people.items():
+        letter = letters.get(account)
+        if letter is None:
+            await _plan_ending(session, person, row, policy, at)
+        elif pupil not in letter.pupils or letter.state == "dropped":
+            _add(letter, pupil, row, policy, at)
+    row.planned_for = row.reverts_on
+
+
+def _add(letter: LetterRow, pupil: str, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+    """One more pupil in a letter that is not sent; a dropped one has something to say again."""
+    if letter.state == "dropped":
+        letter.state, letter.fault, letter.pupils = "planned", None, []
+        letter.due_at = next_opening(max(at, row.tell_from), *policy.send_hours)
+    letter.pupils = sorted({*letter.pupils, pupil})
+
+
+def _is_told_without(letter: LetterRow | None, pupil: str) -> bool:
+    return letter is not None and letter.state == "handed_over" and pupil not in letter.pupils
+
+
+async def _plan_ending(
+    session: AsyncSession, person: AccountRow, row: TrialRow, policy: TrialPolicy, at: datetime
+) -> None:
+    due = next_opening(max(at, row.tell_from), *policy.send_hours)
+    pupils = (row.pupil or "",)
+    await plan_letter(
+        session, person.account, TRIAL_ENDING, str(row.reverts_on), at, due_at=due, day=row.reverts_on, pupils=pupils
+    )
+    if person.bounced_at is not None:
+        letter = (await _letters(session, [person.account], row.reverts_on))[0]
+        await bounce(session, letter, at, "address_bounced_before")
+
+
+async def _reachable(session: AsyncSession, pupil: str) -> dict[str, AccountRow]:
+    """The accounts that must be told of this pupil: linked and confirmed (R26)."""
+    found = await find_accounts(session, await desk.accounts_of(session, pupil))
+    return {account: person for account, person in sorted(found.items()) if person.is_active}
+
+
+async def _letters(session: AsyncSession, accounts: Collection[str], day: date) -> list[LetterRow]:
+    query = (
+        select(LetterRow)
+        .where(LetterRow.account.in_(accounts), LetterRow.kind == TRIAL_ENDING, LetterRow.day == day)
+        .order_by(LetterRow.account)
+        .with_for_update()
+    )
+    return list(await session.scalars(query))
+
+
+async def bind_told(
+    session: AsyncSession, pupils: Collection[str], day: date, policy: TrialPolicy, at: datetime
+) -> None:
+    """Bind D for those pupils whose accounts were all told in time; who was linked meanwhile is told too (R21)."""
+    for row in await trials.unbound(session, pupils, day):
+        people = await _reachable(session, row.pupil or "")
+        letters = {letter.account: letter for letter in await _letters(session, list(people), day)}
+        tellings: list[Telling] = []
+        for account, person in people.items():
+            letter = letters.get(account)
+            if letter is None:
+                await _plan_ending(session, person, row, policy, at)
+            tellings.append("planned" if letter is None else _telling(letter))
+        if at < row.told_by and trial_rules.is_bound(tellings):
+            await trials.bind(session, row, at, "told")
+
+
+def _telling(letter: LetterRow) -> Telling:
+    known: dict[str, Telling] = {"handed_over": "handed_over", "bounced": "bounced"}
+    return known.get(letter.state, "planned")
+
+
+async def handed_over(session: AsyncSession, row: LetterRow, policy: TrialPolicy, at: datetime, answer: str) -> None:
+    """The mail server, or the app, took it; from now on its day counts as told."""
+    row.state, row.handed_over_at, row.server_answer, row.sending_since = "handed_over", at, answer, None
+    metrics.LETTERS.labels(row.kind, "handed_over").inc()
+    audit.record(session, at, "letter.handed_over", letter_id(row), account=row.account, kind=row.kind)
+    if row.kind == TRIAL_ENDING and row.day is not None:
+        await desk.set_notice_pending(session, row.account, row.pupils, pending=False)
+        await bind_told(session, row.pupils, row.day, policy, at)
+
+
+def drop(session: AsyncSession, row: LetterRow, at: datetime, reason: str) -> None:
+    """Nothing to say any more, for a reason that is kept (I19, I20)."""
+    row.state, row.fault, row.sending_since = "dropped", reason, None
+    metrics.LETTERS.labels(row.kind, "dropped").inc()
+    audit.record(session, at, "letter.dropped", letter_id(row), account=row.account, kind=row.kind, reason=reason)
+
+
+async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: str) -> None:
+    """Mail cannot reach this parent: the app is asked to show the notice instead (R29)."""
+    row.state, row.server_answer, row.sending_since = "bounced", answer, None
+    metrics.LETTERS.labels(row.kind, "bounced").inc()
+    audit.record(session, at, "letter.bounced", letter_id(row), account=row.account, kind=row.kind)
+    await record_bounce(session, row.account, at)
+    if row.kind == TRIAL_ENDING:
+        await desk.set_notice_pending(session, row.account, row.pupils, pending=True)
+
+
+async def day_moved(session: AsyncSession, row: TrialRow, day: date, at: datetime) -> None:
+    """Letters of a day that holds no more, for pupils it no longer concerns, are not sent (I20)."""
+    accounts = await desk.accounts_of(session, row.pupil or "")
+    for letter in await _letters(session, accounts, day):
+        if letter.state == "planned" and letter.pupils == [row.pupil]:
+            drop(session, letter, at, "day_moved")
+
+
+async def shown(session: AsyncSession, notice: str, policy: TrialPolicy, at: datetime) -> LetterRow:
+    """The app has shown the notice: it counts as handed over from now (R29). Raises NotFound."""
+    row = await session.get(LetterRow, parse("ntc", notice), with_for_update=True)
+    if row is None or row.kind != TRIAL_ENDING:
+        raise NotFound("There is no such notice.")
+    if row.state in {"planned", "bounced", "parked"}:
+        await handed_over(session, row, policy, at, "shown in the app")
+    return row
+
+
+async def notices_of(session: AsyncSession, account: str) -> list[LetterRow]:
+    """What this account must be told, oldest first."""
+    query = select(LetterRow).where(LetterRow.account == account, LetterRow.kind == TRIAL_ENDING)
+    return list(await session.scalars(query.order_by(LetterRow.id)))
+
+
+async def next_letter(session: AsyncSession) -> datetime | None:
+    """When the next letter is due."""
+    return await session.scalar(select(func.min(LetterRow.due_at)).where(LetterRow.state == "planned"))
+
+
+async def forget(session: AsyncSession, account: str) -> None:
+    """Delete what was written to a person who is erased, but for contract confirmations kept by law without address."""
+    await session.execute(
+        update(LetterRow)
+        .where(LetterRow.account == account)
+        .values(subject=None, text=None, html=None, attachments={}, facts={}, pupils=[])
+    )
+    planned = (LetterRow.account == account) & (LetterRow.state == "planned")
+    await session.execute(update(LetterRow).where(planned).values(state="dropped", fault="erased"))
+
+
+async def lock_letter(session: AsyncSession, key: UUID) -> LetterRow:
+    """The letter, locked until the transaction ends."""
+    return await session.get_one(LetterRow, key, with_for_update=True, populate_existing=True)
+
+
+async def letters_of(session: AsyncSession, account: str) -> list[LetterRow]:
+    """Every letter to an account, oldest first."""
+    return list(await session.scalars(select(LetterRow).where(LetterRow.account == account).order_by(LetterRow.id)))

@@ -1,0 +1,195 @@
+"""Giving money back: reserved under the payment's lock, at most once for a reason, never more than was paid (I13, R77).
+
+Every function works inside the caller's transaction; none of them calls anybody.
+"""
+
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel import audit
+from billing.kernel.db import wake
+from billing.kernel.ids import new_id, parse, public
+from billing.kernel.outbox import backoff
+from billing.payments.gateway import OpenRefund, RefundFacts
+from billing.payments.rules import (
+    FINAL,
+    Intent,
+    Reason,
+    Refund,
+    RefundStanding,
+    RefundTooLarge,
+    UnknownPayment,
+    refund_move,
+)
+from billing.payments.service import reserve
+from billing.payments.tables import PaymentRow, RefundRow
+
+PREFIX = "ref"
+
+
+async def reserve_refund(
+    session: AsyncSession,
+    payment: UUID,
+    amount: int,
+    reason: Reason,
+    approved_by: str,
+    at: datetime,
+    *,
+    scope: str = "",
+) -> tuple[Refund, bool]:
+    """Set `amount` grosz of a payment aside to be given back; answers the refund and whether it is new.
+
+    Asked again for the same order, reason and scope, the first refund is answered, whatever the amount (I13).
+    Raises RefundTooLarge when all refunds together would exceed what was paid (R77), UnknownPayment.
+    """
+    paid = await session.get(PaymentRow, payment, with_for_update=True, populate_existing=True)
+    if paid is None:
+        raise UnknownPayment("There is no such payment.", payment=str(payment))
+    query = select(RefundRow).where(
+        RefundRow.order_id == paid.order_id, RefundRow.reason == reason, RefundRow.scope == scope
+    )
+    earlier = await session.scalar(query)
+    if earlier is not None:
+        return await _refund(session, earlier), False
+    if amount <= 0 or paid.refund_reserved + amount > paid.amount:
+        raise RefundTooLarge(
+            "All refunds together would exceed what was paid.", paid=paid.amount, reserved=paid.refund_reserved
+        )
+    paid.refund_reserved += amount
+    row = RefundRow(
+        id=new_id(at), payment_id=paid.id, order_id=paid.order_id, reason=reason, scope=scope, amount=amount,
+        state="new", approved_by=approved_by, created_at=at, due_at=at,
+    )  # fmt: skip
+    session.add(row)
+    wake(session, ("refunds.send",))
+    audit.record(
+        session, at, "refund.reserved", public(PREFIX, row.id),
+        actor=approved_by, after="new", reason=reason, order=paid.order_id, amount=amount,
+    )  # fmt: skip
+    await session.flush()
+    return await _refund(session, row), True
+
+
+async def refund_intent(session: AsyncSession, refund: Refund, at: datetime) -> Intent:
+    """The intent to ask the provider for this refund."""
+    request = OpenRefund(
+        key="", reference=refund.public_id, payment_id=refund.payment_id, amount=refund.amount, order=refund.order
+    )
+    return await reserve(session, "refund", refund.public_id, request, at, reference=refund.public_id)
+
+
+async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime) -> tuple[Refund, bool] | None:
+    """Take on what the provider says of a refund; answers it and whether its state changed, None if it is not ours.
+
+    Ours is one whose provider id we know, or that carries our reference (its answer may have been lost). A refund that
+    fails gives its amount back to be refunded otherwise (R75).
+    """
+    row = await _row_of(session, facts)
+    if row is None:
+        return None
+    paid = await session.get(PaymentRow, row.payment_id, with_for_update=True, populate_existing=True)
+    if paid is None or (facts.payment_id not in {None, paid.stripe_payment_intent}):
+        raise UnknownPayment("The refund names another payment than ours.", refund=public(PREFIX, row.id))
+    await session.refresh(row, with_for_update=True)
+    before, after = row.state, refund_move(row.state, facts.state)
+    row.stripe_refund = facts.refund_id
+    row.fault = facts.fault
+    if before != after:
+        _move(row, paid, after, at)
+        audit.record(
+            session, at, "refund.moved", public(PREFIX, row.id), before=before, after=after, reason=facts.fault
+        )
+    await session.flush()
+    return await _refund(session, row), before != after
+
+
+async def record_refund_refused(session: AsyncSession, refund_id: UUID, fault: str, at: datetime) -> Refund:
+    """The provider will not make this refund: it failed, and its amount is free again."""
+    row = await session.get(RefundRow, refund_id, populate_existing=True)
+    if row is None:
+        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
+    paid = await session.get_one(PaymentRow, row.payment_id, with_for_update=True, populate_existing=True)
+    await session.refresh(row, with_for_update=True)
+    if row.state in {"new", "unknown"}:
+        before = row.state
+        row.fault = fault
+        _move(row, paid, "failed", at)
+        audit.record(session, at, "refund.moved", public(PREFIX, row.id), before=before, after="failed", reason=fault)
+        await session.flush()
+    return await _refund(session, row)
+
+
+async def read_refund(session: AsyncSession, refund_id: UUID) -> Refund:
+    """The refund as it stands. Raises UnknownPayment."""
+    row = await session.get(RefundRow, refund_id)
+    if row is None:
+        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
+    return await _refund(session, row)
+
+
+async def refunds_of(session: AsyncSession, order: str) -> tuple[Refund, ...]:
+    """Every refund of an order, oldest first."""
+    query = select(RefundRow).where(RefundRow.order_id == order).order_by(RefundRow.created_at, RefundRow.id)
+    return tuple([await _refund(session, row) for row in await session.scalars(query)])
+
+
+UNSETTLED = ("new", "pending", "unknown")
+
+
+async def claim_due(session: AsyncSession, at: datetime, limit: int = 20) -> list[UUID]:
+    """Refunds to send, or to ask about again; each is due again later whatever comes of it (R76)."""
+    query = (
+        select(RefundRow)
+        .where(RefundRow.state.in_(UNSETTLED), RefundRow.due_at <= at)
+        .order_by(RefundRow.due_at, RefundRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await session.scalars(query)).all()
+    for row in rows:
+        row.tries += 1
+        row.due_at = at + backoff(row.tries)
+    return [row.id for row in rows]
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """When the next refund is to be sent or asked about."""
+    return await session.scalar(select(func.min(RefundRow.due_at)).where(RefundRow.state.in_(UNSETTLED)))
+
+
+def _move(row: RefundRow, paid: PaymentRow, after: str, at: datetime) -> None:
+    row.state = after
+    if after in FINAL:
+        paid.refund_reserved -= row.amount
+    if after == "succeeded" or after in FINAL:
+        row.settled_at = at
+
+
+async def _row_of(session: AsyncSession, facts: RefundFacts) -> RefundRow | None:
+    row = await session.scalar(select(RefundRow).where(RefundRow.stripe_refund == facts.refund_id))
+    if row is not None or facts.reference is None or not facts.reference.startswith(f"{PREFIX}_"):
+        return row
+    return await session.get(RefundRow, parse(PREFIX, facts.reference))
+
+
+async def _refund(session: AsyncSession, row: RefundRow) -> Refund:
+    paid = await session.get_one(PaymentRow, row.payment_id)
+    return Refund(
+        id=row.id,
+        public_id=public(PREFIX, row.id),
+        payment=row.payment_id,
+        payment_id=paid.stripe_payment_intent,
+        order=row.order_id,
+        reason=cast("Reason", row.reason),
+        scope=row.scope,
+        amount=row.amount,
+        state=cast("RefundStanding", row.state),
+        approved_by=row.approved_by,
+        created_at=row.created_at,
+        provider_id=row.stripe_refund,
+        fault=row.fault,
+    )

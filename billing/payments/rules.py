@@ -1,0 +1,129 @@
+"""What to do next with a call that was, or was not, made. Pure; instants are aware UTC."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from billing.kernel.errors import Conflict, NotFound
+
+OLDEST_KEY = timedelta(hours=23)
+"""The provider forgets keys after 24 hours and would then make a second object (I14, F35)."""
+
+MOST_SENDS = 2
+"""A second unknown answer under one key is replayed for ever by the provider (F29): from then on we look instead."""
+
+FINAL = frozenset({"failed", "canceled"})
+
+IntentState = Literal["new", "done", "refused", "unknown"]
+Step = Literal["send", "look_up", "read", "over"]
+Reason = Literal[
+    "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block"
+]
+RefundStanding = Literal["new", "pending", "succeeded", "failed", "unknown", "canceled"]
+
+
+class RefundTooLarge(Conflict):
+    """All refunds of the payment together would exceed what was paid (R77, I13)."""
+
+    code = "refund_exceeds_payment"
+
+
+class UnknownPayment(NotFound):
+    """There is no such payment, refund or intent with us."""
+
+
+class OutcomeUnknown(Conflict):
+    """An earlier call for the same target has no known outcome yet; nothing else may start (I15)."""
+
+    code = "outcome_unknown"
+
+
+class ForeignObject(Conflict):
+    """An object of the provider names us, but is not what we asked for: for people to look at (S12)."""
+
+    code = "foreign_object"
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """A call to make: `key` and `request` are what is sent, every time the same."""
+
+    id: UUID
+    kind: str
+    target: str
+    attempt: int
+    key: str
+    request: dict[str, Any]
+    state: IntentState
+    provider_id: str | None
+    tries: int
+    created_at: datetime
+    sent_at: datetime | None
+    fault: str | None
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """Money captured for an order, in grosz."""
+
+    id: UUID
+    order: str
+    payment_id: str
+    charge_id: str
+    amount: int
+    currency: str
+    method: str
+    captured_at: datetime
+    amount_refunded: int
+    refund_reserved: int
+
+    @property
+    def refundable(self) -> int:
+        """What no refund has taken yet, in grosz."""
+        return self.amount - self.refund_reserved
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """Money to give back; `public_id` is what everybody else calls it (`ref_…`)."""
+
+    id: UUID
+    public_id: str
+    payment: UUID
+    payment_id: str
+    order: str
+    reason: Reason
+    scope: str
+    amount: int
+    state: RefundStanding
+    approved_by: str
+    created_at: datetime
+    provider_id: str | None
+    fault: str | None
+
+
+def next_step(intent: Intent, at: datetime) -> Step:
+    """What may be done with an intent at `at`: send it (again, under its one key), look up whether it was done, read
+    the object it made, or nothing because it is over.
+
+    A key older than 23 h is never sent (I14); after a second unknown answer we only look (F29).
+    """
+    if intent.state == "done":
+        return "read"
+    if intent.state == "refused":
+        return "over"
+    if at - intent.created_at >= OLDEST_KEY:
+        return "look_up"
+    if intent.state == "unknown" and intent.tries >= MOST_SENDS:
+        return "look_up"
+    return "send"
+
+
+def refund_move(now: str, told: str) -> str:
+    """The state a refund takes on when the provider tells of `told`.
+
+    Reading is not ordered by time for us, but it is at the provider: what it says now is true now. Only failed and
+    canceled are final; succeeded may still fail (R76); `requires_action` is one kind of pending.
+    """
+    if now in FINAL:
+        return now
+    return "pending" if told == "requires_action" else told

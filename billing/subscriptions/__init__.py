@@ -1,0 +1,1 @@
+"""Paid rights over time: a season pass today, renewing ones later."""

@@ -1,0 +1,107 @@
+"""Paid rights, as the app backend and support may see them."""
+
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.accounts.service import get_account
+from billing.kernel.days import iso
+from billing.kernel.errors import NotFound
+from billing.kernel.ids import Ref, parse
+from billing.kernel.web import problem_answers
+from billing.subscriptions import rules, service
+from billing.subscriptions.rules import Kind, State
+from billing.subscriptions.tables import SubscriptionRow
+from entitlements import service as desk
+
+Limit = Annotated[int, Meta(ge=1, le=100)]
+
+
+class SubscriptionOut(msgspec.Struct, frozen=True, tag_field="object", tag="subscription"):
+    """A paid right. To an account that did not buy it, `order` is null: nothing tells who did (R87)."""
+
+    id: str
+    kind: Kind
+    state: State
+    pupil: str
+    since: str
+    until: str
+    will_renew: bool
+    order: str | None
+
+
+class Subscriptions(msgspec.Struct, frozen=True, tag_field="object", tag="list"):
+    """A page of paid rights, newest first."""
+
+    data: list[SubscriptionOut]
+    has_more: bool
+    next: str | None
+
+
+def told(row: SubscriptionRow, at: datetime, *, buyer: str | None) -> SubscriptionOut:
+    """A right as `buyer` may see it; None sees what everybody may."""
+    return SubscriptionOut(
+        id=service.subscription_id(row),
+        kind=cast("Kind", row.kind),
+        state=rules.state_at(cast("State", row.state), row.until, at),
+        pupil=row.pupil,
+        since=iso(row.since),
+        until=iso(row.until),
+        will_renew=False,
+        order=row.order_id if buyer is not None and row.account == buyer else None,
+    )
+
+
+@get(
+    "/accounts/{account:str}/subscriptions",
+    operation_id="listSubscriptions",
+    tags=["Selling"],
+    summary="The paid rights of an account's pupils",
+    responses=problem_answers(400, 401, 403, 404, 429, 503),
+)
+async def list_subscriptions(
+    account: FromPath[Ref],
+    session: NamedDependency[AsyncSession],
+    at: NamedDependency[datetime],
+    limit: Annotated[Limit, QueryParameter()] = 100,
+    after: FromQuery[str | None] = None,
+) -> Subscriptions:
+    """Newest first; `after` is the id of the last one of the page before."""
+    await get_account(session, account)
+    pupils = [link.pupil for link in await desk.links_of(session, account)]
+    rows = await service.of_pupils(session, pupils)
+    if after is not None:
+        key = parse("sub", after)
+        rows = [row for row in rows if row.id < key]
+    data = [told(row, at, buyer=account) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Subscriptions(data, more, data[-1].id if more else None)
+
+
+@get(
+    "/subscriptions/{subscription:str}",
+    operation_id="getSubscription",
+    tags=["Selling"],
+    summary="One paid right",
+    responses=problem_answers(400, 401, 403, 404, 429, 503),
+)
+async def get_subscription(
+    subscription: FromPath[str], session: NamedDependency[AsyncSession], at: NamedDependency[datetime]
+) -> SubscriptionOut:
+    """The right as it stands, with its order: for the app backend and support."""
+    row: Any = await session.get(SubscriptionRow, parse("sub", subscription))
+    if row is None:
+        raise NotFound("There is no such subscription.")
+    return told(row, at, buyer=row.account)
+
+
+handlers = (
+    list_subscriptions,
+    get_subscription,
+)

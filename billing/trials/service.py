@@ -1,0 +1,246 @@
+"""Starting, binding, prolonging and ending trials."""
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.catalog.values import TrialPolicy
+from billing.kernel import audit, outbox
+from billing.kernel.days import day_of, end_of, start_of
+from billing.kernel.ids import new_id, public
+from billing.kernel.tokens import pseudonym
+from billing.trials import rules
+from billing.trials.tables import TrialRow
+from entitlements import service as desk
+
+_IS_WAITING = and_(
+    TrialRow.bound_at.is_(None),
+    TrialRow.pupil.is_not(None),
+    TrialRow.converted_at.is_(None),
+    TrialRow.staff_since.is_(None),
+)
+
+
+def origin(row: TrialRow) -> str:
+    """The public id of a trial, and the origin of its grant."""
+    return public("trl", row.id)
+
+
+async def start_trial(
+    session: AsyncSession,
+    *,
+    pupil: str,
+    season: str,
+    season_ends: date,
+    features: Collection[str],
+    policy: TrialPolicy,
+    secret: str,
+    at: datetime,
+) -> TrialRow:
+    """The pupil's trial of the season: started now if this season has not seen one, else the one there was (R18)."""
+    reverts = rules.reverts_on(policy, day_of(at))
+    fresh = {
+        "id": new_id(at),
+        "season": season,
+        "season_ends": season_ends,
+        "pupil": pupil,
+        "pupil_hash": pseudonym(secret, f"trial:{season}", pupil),
+        "starts_at": at,
+        "reverts_on": reverts,
+        "ends_at": start_of(reverts),
+        "told_by": rules.told_by(policy, reverts),
+        "tell_from": rules.tell_from(policy, reverts),
+        "prolongations": 0,
+    }
+    made = await session.scalar(
+        insert(TrialRow)
+        .values(fresh)
+        .on_conflict_do_nothing(constraint="uq_trial_season_pupil_hash")
+        .returning(TrialRow)
+    )
+    if made is not None:
+        audit.record(session, at, "trial.started", origin(made), after="running", reverts_on=str(reverts))
+        outbox.put(session, "trial.started", at, trial=origin(made), pupil=pupil)
+        await _grant(session, made, features, at)
+        return made
+    query = select(TrialRow).where(TrialRow.season == season, TrialRow.pupil_hash == fresh["pupil_hash"])
+    row = (await session.scalars(query.with_for_update())).one()
+    if row.pupil is None:
+        row.pupil = pupil
+        await _grant(session, row, features, at)
+    return row
+
+
+async def _grant(session: AsyncSession, row: TrialRow, features: Collection[str], at: datetime) -> None:
+    await desk.add_grant(
+        session,
+        pupil=row.pupil or "",
+        source="trial",
+        origin=origin(row),
+        features=features,
+        since=row.starts_at,
+        until=row.ends_at,
+        bound=row.bound_at is not None,
+        at=at,
+    )
+
+
+async def unlinked(session: AsyncSession, pupil: str) -> None:
+    """Somebody let go of the pupil: once nobody is linked, only the keyed hash remembers the trial (R19)."""
+    if await desk.accounts_of(session, pupil):
+        return
+    rows = await session.scalars(select(TrialRow).where(TrialRow.pupil == pupil).with_for_update())
+    for row in rows:
+        await desk.remove_grants(session, origin(row))
+        row.pupil = None
+
+
+async def trial_of(session: AsyncSession, pupil: str, season: str) -> TrialRow | None:
+    """The pupil's trial of a season, if somebody is linked."""
+    query = select(TrialRow).where(TrialRow.pupil == pupil, TrialRow.season == season)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def convert(session: AsyncSession, pupils: Collection[str], at: datetime) -> None:
+    """Somebody paid: the trial needs no notice any more."""
+    for row in await _open(session, pupils):
+        if row.converted_at is None:
+            row.converted_at = at
+            audit.record(session, at, "trial.converted", origin(row), before="running", after="converted")
+
+
+async def reopen(session: AsyncSession, pupils: Collection[str], policy: TrialPolicy, at: datetime) -> None:
+    """What was paid was given back: a trial whose end nobody was told of runs on, to a day that can be told (R21)."""
+    for row in await _open(session, pupils):
+        if row.converted_at is not None:
+            row.converted_at, row.planned_for = None, None
+            audit.record(session, at, "trial.reopened", origin(row), before="converted", after="running")
+            if at >= row.told_by:
+                await _move(session, row, rules.prolonged(policy, at), policy, at)
+
+
+async def _open(session: AsyncSession, pupils: Collection[str]) -> list[TrialRow]:
+    query = select(TrialRow).where(TrialRow.pupil.in_(pupils), TrialRow.bound_at.is_(None)).order_by(TrialRow.id)
+    return list(await session.scalars(query.with_for_update()))
+
+
+async def unbound(session: AsyncSession, pupils: Collection[str], reverts: date) -> list[TrialRow]:
+    """Those of the pupils' trials that are planned to end on `reverts` and wait to be told, locked."""
+    query = select(TrialRow).where(_IS_WAITING, TrialRow.pupil.in_(pupils), TrialRow.reverts_on == reverts)
+    return list(await session.scalars(query.order_by(TrialRow.id).with_for_update()))
+
+
+async def bind(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
+    """D holds from now on: the grant ends at D with no job running (R20, R131)."""
+    row.bound_at, row.bound_reason = at, reason
+    await desk.bind(session, origin(row))
+    audit.record(session, at, "trial.bound", origin(row), reason=reason, reverts_on=str(row.reverts_on))
+
+
+async def prolong(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+    """D was not told in time: a later day is planned; after too many, the case is a task for staff (R21)."""
+    if row.prolongations >= policy.most_prolongations:
+        row.staff_since = at
+        audit.record(session, at, "trial.staff_task_opened", origin(row), reason="not_told_after_prolongations")
+        return
+    row.prolongations += 1
+    await _move(session, row, rules.prolonged(policy, at), policy, at)
+
+
+async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: TrialPolicy, at: datetime) -> None:
+    before = row.reverts_on
+    row.reverts_on, row.ends_at = reverts, start_of(reverts)
+    row.planned_for = None
+    row.told_by, row.tell_from = rules.told_by(policy, reverts), rules.tell_from(policy, reverts)
+    await desk.move_end(session, origin(row), row.ends_at, bound=False)
+    audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
+
+
+async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[TrialRow]:
+    """Trials whose time to tell has come and is not over, oldest day first, locked."""
+    query = _waiting().where(
+        TrialRow.tell_from <= at, TrialRow.told_by > at, TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on)
+    )
+    return list(await session.scalars(query.order_by(TrialRow.reverts_on, TrialRow.id).limit(limit)))
+
+
+async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[TrialRow]:
+    """Trials whose day can no longer be told of in time, locked."""
+    query = _waiting().where(TrialRow.told_by <= at)
+    return list(await session.scalars(query.order_by(TrialRow.told_by, TrialRow.id).limit(limit)))
+
+
+async def next_to_tell(session: AsyncSession) -> datetime | None:
+    """The earliest instant at which letters must be planned, or a day has become impossible to tell."""
+    planned = _IS_WAITING & TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on)
+    first = await session.scalar(select(func.min(TrialRow.tell_from)).where(planned))
+    late = await session.scalar(select(func.min(TrialRow.told_by)).where(_IS_WAITING))
+    return min((instant for instant in (first, late) if instant is not None), default=None)
+
+
+async def postpone(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+    """One day later: an account was told of this very day before, without this pupil, and a day is told once (I18)."""
+    await _move(session, row, row.reverts_on + timedelta(days=1), policy, at)
+
+
+def _waiting() -> Select[TrialRow]:
+    return select(TrialRow).where(_IS_WAITING).with_for_update(skip_locked=True)
+
+
+async def close_silently(session: AsyncSession, at: datetime, limit: int) -> int:
+    """Bind trials that passed their end while nobody could fall back: a paid right held, or nobody was linked."""
+    query = (
+        select(TrialRow)
+        .where(TrialRow.bound_at.is_(None), TrialRow.ends_at <= at)
+        .where(or_(TrialRow.converted_at.is_not(None), TrialRow.pupil.is_(None)))
+        .order_by(TrialRow.ends_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await session.scalars(query)).all()
+    for row in rows:
+        await bind(session, row, at, "converted" if row.converted_at is not None else "nobody_linked")
+    return len(rows)
+
+
+async def announce_ends(session: AsyncSession, at: datetime, limit: int) -> int:
+    """Say that trials have ended, once each; the right itself ended by its date, with no job (R131)."""
+    query = (
+        select(TrialRow)
+        .where(TrialRow.ended_at.is_(None), TrialRow.bound_at.is_not(None), TrialRow.ends_at <= at)
+        .order_by(TrialRow.ends_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await session.scalars(query)).all()
+    for row in rows:
+        row.ended_at = row.ends_at
+        after = "converted" if row.converted_at else "ended"
+        audit.record(session, at, "trial.ended", origin(row), before="running", after=after)
+        if row.pupil is not None and row.converted_at is None:
+            outbox.put(session, "trial.ended", at, trial=origin(row), pupil=row.pupil)
+    return len(rows)
+
+
+async def forget_season(session: AsyncSession, at: datetime, limit: int) -> int:
+    """Delete the memory of trials whose season is over (R19)."""
+    query = select(TrialRow).where(TrialRow.season_ends < day_of(at), TrialRow.ended_at.is_not(None))
+    rows = (await session.scalars(query.limit(limit).with_for_update(skip_locked=True))).all()
+    for row in rows:
+        await session.delete(row)
+    return len(rows)
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """The earliest instant at which a trial passes its end, to be closed or announced."""
+    waiting = or_(TrialRow.bound_at.is_not(None), TrialRow.converted_at.is_not(None), TrialRow.pupil.is_(None))
+    return await session.scalar(select(func.min(TrialRow.ends_at)).where(TrialRow.ended_at.is_(None), waiting))
+
+
+async def next_forgotten(session: AsyncSession) -> datetime | None:
+    """When the memory of a season may next be dropped."""
+    last = await session.scalar(select(func.min(TrialRow.season_ends)).where(TrialRow.ended_at.is_not(None)))
+    return None if last is None else end_of(last)

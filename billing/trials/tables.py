@@ -1,0 +1,49 @@
+"""Trials, and the memory that one was used."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from billing.kernel.db import Base
+
+
+class TrialRow(Base):
+    """One pupil's trial of one season. `pupil` is null while nobody is linked; the keyed hash remembers (R18, R19).
+
+    `planned_for` is the day D for which letters were planned; another than `reverts_on` means they are still to be.
+    """
+
+    __tablename__ = "trial"
+    __table_args__ = (
+        UniqueConstraint("season", "pupil_hash"),
+        CheckConstraint("starts_at < ends_at", name="interval"),
+        CheckConstraint("bound_reason in ('told', 'converted', 'nobody_linked', 'staff')", name="bound_reason"),
+        CheckConstraint("(bound_at is null) = (bound_reason is null)", name="bound"),
+        Index("ix_trial_pupil", "pupil"),
+        Index(
+            "ix_trial_unbound",
+            "reverts_on",
+            postgresql_where="bound_at is null and pupil is not null and converted_at is null and staff_since is null",
+        ),
+        Index("ix_trial_unannounced", "ends_at", postgresql_where="ended_at is null and bound_at is not null"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    season: Mapped[str]
+    season_ends: Mapped[date] = mapped_column(index=True)
+    pupil: Mapped[str | None]
+    pupil_hash: Mapped[bytes]
+    starts_at: Mapped[datetime]
+    reverts_on: Mapped[date]
+    ends_at: Mapped[datetime]
+    told_by: Mapped[datetime]
+    tell_from: Mapped[datetime]
+    bound_at: Mapped[datetime | None]
+    bound_reason: Mapped[str | None]
+    converted_at: Mapped[datetime | None]
+    prolongations: Mapped[int] = mapped_column(default=0)
+    planned_for: Mapped[date | None]
+    staff_since: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

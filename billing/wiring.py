@@ -1,0 +1,120 @@
+"""Settings become services. The only place that chooses adapters: which clock, which provider, which mailer."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from billing.catalog.service import load as load_catalogue
+from billing.catalog.values import Catalogue
+from billing.checkout import tasks as checkout
+from billing.kernel import idempotency, outbox
+from billing.kernel.clock import Clock, SharedClock, SystemClock
+from billing.kernel.db import Database
+from billing.kernel.keys import KeyRing
+from billing.kernel.limits import Limiter
+from billing.kernel.pages import Seller
+from billing.kernel.settings import Settings
+from billing.kernel.web_pages import Site
+from billing.kernel.work import Doorbell, Work
+from billing.notices import tasks as notices
+from billing.notices.compose import Desk
+from billing.notices.mailer import SmtpMailer
+from billing.notices.planning import CONSUMERS
+from billing.notices.sending import PostOffice
+from billing.payments.gateway import Gateway
+from billing.payments.stripe_gateway import StripeGateway
+from billing.privacy import tasks as privacy
+from billing.sandbox.attendance import Attendance
+from billing.subscriptions import tasks as subscriptions
+from billing.trials import tasks as trials
+from billing.withdrawals import tasks as withdrawals
+from webhooks import tasks as webhooks
+
+_CHECKOUT_PAGE = "https://checkout.stripe.com"
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one process of the product stands on."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    catalogue: Catalogue
+    gateway: Gateway
+    key_ring: KeyRing
+    limiter: Limiter
+    site: Site
+    works: tuple[Work, ...]
+    attendance: Attendance | None
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        if self.attendance is not None:
+            await self.attendance.close()
+        await self.gateway.close()
+        await self.limiter.close()
+        await self.database.close()
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The machine's clock, or the one a sandbox shares between its processes."""
+    return SharedClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
+
+
+def build(settings: Settings, doorbell: Doorbell | None = None, *, clock: Clock | None = None) -> Services:
+    """The services of this process. Raises BadCatalogue. Opens nothing: connections are made when first used."""
+    catalogue = load_catalogue(Path(settings.catalog) if settings.catalog else None)
+    clock = clock or clock_of(settings)
+    database = Database(settings.database_url.value, pool_size=settings.pool_size, doorbell=doorbell)
+    gateway = StripeGateway(
+        settings.stripe_api_key.value, settings.stripe_api_base, timeout=settings.stripe_timeout_seconds
+    )
+    seller = Seller(**msgspec.structs.asdict(catalogue.seller))
+    site = Site(
+        public_url=settings.public_url.rstrip("/"),
+        secret=settings.secret_key.value,
+        seller=seller,
+        payment_origins=_payment_origins(settings),
+    )
+    attendance = Attendance(settings.database_url.value) if settings.clock_file else None
+    works = _works(settings, database, gateway, catalogue, site)
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        catalogue=catalogue,
+        gateway=gateway,
+        key_ring=KeyRing(database, clock),
+        limiter=Limiter(settings.broker_url.value),
+        site=site,
+        works=works if attendance is None else tuple(attendance.attended(work) for work in works),
+        attendance=attendance,
+    )
+
+
+def _works(
+    settings: Settings, database: Database, gateway: Gateway, catalogue: Catalogue, site: Site
+) -> tuple[Work, ...]:
+    """All due work of all rooms: what beat rings for, workers do, and the age of which readiness tells."""
+    desk = Desk(catalogue=catalogue, seller=site.seller, public_url=site.public_url, secret=site.secret)
+    office = PostOffice(database, SmtpMailer(settings.smtp_url.value), desk, settings.mail_from)
+    return (
+        outbox.relay(database, CONSUMERS),
+        *notices.works(database, office, catalogue.trial),
+        *trials.works(database),
+        *webhooks.works(database, gateway),
+        *checkout.works(database, gateway),
+        *withdrawals.works(database, gateway),
+        *subscriptions.works(database),
+        *privacy.works(database),
+        idempotency.forget_old_keys(database),
+    )
+
+
+def _payment_origins(settings: Settings) -> tuple[str, ...]:
+    """Where the order form may lead: Stripe's page, or a stand-in's on this very origin."""
+    if settings.sandbox_outside:
+        parts = urlsplit(settings.public_url)
+        return (f"{parts.scheme}://{parts.netloc}",)
+    return (_CHECKOUT_PAGE,)

@@ -1,0 +1,187 @@
+"""What a caller asks, read from a query or a body. Everything that is wrong with it is named at once, never guessed."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+
+from billing.kernel.bodies import faults_in
+from billing.kernel.errors import Fault, Malformed
+from billing.kernel.ids import REF_PATTERN, Ref
+from entitlements.decision import Channel
+
+Consistency = Literal["default", "strong"]
+Instant = Annotated[
+    datetime,
+    msgspec.Meta(tz=True, description="RFC 3339 with a time zone", examples=["2026-11-29T23:00:00Z"]),
+]
+MOST_CHECKS = 500
+
+_PARAMETERS = frozenset({"channel", "pupil", "at", "consistency"})
+_CHANNELS = frozenset({"mobile", "web"})
+_CONSISTENCIES = frozenset({"default", "strong"})
+_REF = re.compile(REF_PATTERN.removesuffix("$") + r"\Z")
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """One account is asked about. `pupil` null: none was named; `at` null: now."""
+
+    account: str
+    channel: Channel
+    pupil: str | None
+    at: datetime | None
+    consistency: Consistency = "default"
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One of many questions in a batch. `pupil` may be left out as in a single question."""
+
+    account: Ref
+    feature: Annotated[str, msgspec.Meta(max_length=64)]
+    pupil: Ref | None = None
+
+
+class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 500 questions, answered in their order; `compact` answers with booleans only."""
+
+    channel: Channel
+    checks: Annotated[list[Check], msgspec.Meta(max_length=MOST_CHECKS)]
+    answer: Literal["full", "compact"] = "full"
+    at: Instant | None = None
+    consistency: Consistency = "default"
+
+
+class BadCheck(msgspec.Struct, frozen=True, gc=False):
+    """A check that cannot be understood; its neighbours are answered all the same."""
+
+    detail: str
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """The questions of a batch, with the bad ones in their places."""
+
+    channel: Channel
+    checks: list[Check | BadCheck]
+    compact: bool
+    at: datetime | None
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A CheckRequest of which the checks are looked at one by one."""
+
+    channel: Channel
+    checks: Annotated[list[Any], msgspec.Meta(max_length=MOST_CHECKS)]
+    answer: Literal["full", "compact"] = "full"
+    at: Instant | None = None
+    consistency: Consistency = "default"
+
+
+_whole = msgspec.json.Decoder(CheckRequest)
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def ask(account: str, query: Iterable[tuple[str, str]]) -> Question:
+    """Read a question from its path and query.
+
+    Raises Malformed naming every fault; without a channel its code is `channel_required`.
+    """
+    faults = [Fault("account", "invalid", "Not a reference")] if not _REF.match(account) else []
+    given = _unique(query, _PARAMETERS, faults)
+    channel, pupil = given.get("channel"), given.get("pupil")
+    if channel is not None and channel not in _CHANNELS:
+        faults.append(Fault("channel", "invalid", "Neither mobile nor web"))
+    if pupil is not None and not _REF.match(pupil):
+        faults.append(Fault("pupil", "invalid", "Not a reference"))
+    consistency = _consistency(given, faults)
+    at = _instant(given.get("at"), faults)
+    if channel is None:
+        raise _channel_missing("channel", faults)
+    if faults:
+        raise Malformed("The question cannot be understood; `errors` names every fault.", faults=tuple(faults))
+    return Question(account, cast("Channel", channel), pupil, at, consistency)
+
+
+def ask_many(body: bytes, query: Iterable[tuple[str, str]]) -> Batch:
+    """Read a batch; a bad check stays in its place as a BadCheck. Raises Malformed naming every other fault."""
+    faults: list[Fault] = []
+    _consistency(_unique(query, frozenset({"consistency"}), faults), faults)
+    checks: list[Check | BadCheck]
+    try:
+        request = _whole.decode(body)
+        checks = [*request.checks]
+    except msgspec.DecodeError:
+        request = _open(body, faults)
+        checks = [_check(item) for item in request.checks]
+    at = None if request.at is None else _in_utc(request.at, "/at", faults)
+    if faults:
+        raise Malformed("The batch cannot be understood.", faults=tuple(faults))
+    return Batch(request.channel, checks, request.answer == "compact", at)
+
+
+def _open(body: bytes, others: list[Fault]) -> _Envelope:
+    try:
+        return _envelope.decode(body)
+    except msgspec.DecodeError as fault:
+        faults = others + (_body_faults(body) or [Fault("", "invalid", str(fault))])
+    missing = [fault for fault in faults if fault.pointer == "/channel" and fault.code == "missing"]
+    if missing:
+        raise _channel_missing("/channel", [fault for fault in faults if fault not in missing])
+    raise Malformed("The batch cannot be understood; `errors` names every fault.", faults=tuple(faults))
+
+
+def _body_faults(body: bytes) -> list[Fault]:
+    try:
+        return list(faults_in(body, _Envelope))
+    except ValueError as fault:
+        return [Fault("", "not_json", str(fault))]
+
+
+def _check(item: Any) -> Check | BadCheck:
+    try:
+        return msgspec.convert(item, Check)
+    except msgspec.ValidationError as fault:
+        return BadCheck(str(fault))
+
+
+def _unique(query: Iterable[tuple[str, str]], known: frozenset[str], faults: list[Fault]) -> dict[str, str]:
+    pairs = list(query)
+    for name, times in Counter(name for name, _ in pairs).items():
+        if name not in known:
+            faults.append(Fault(name[:64], "unknown_parameter", "There is no such parameter"))
+        elif times > 1:
+            faults.append(Fault(name, "repeated", "Given more than once"))
+    return dict(pairs)
+
+
+def _consistency(given: dict[str, str], faults: list[Fault]) -> Consistency:
+    asked = given.get("consistency", "default")
+    if asked not in _CONSISTENCIES:
+        faults.append(Fault("consistency", "invalid", "Neither default nor strong"))
+    return cast("Consistency", asked)
+
+
+def _channel_missing(pointer: str, others: list[Fault]) -> Malformed:
+    words = "Say for which channel you ask: mobile or web. It is never guessed."
+    return Malformed(words, code="channel_required", faults=(Fault(pointer, "channel_required", words), *others))
+
+
+def _instant(text: str | None, faults: list[Fault]) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = msgspec.convert(text, Instant)
+    except msgspec.ValidationError:
+        faults.append(Fault("at", "invalid", "Not RFC 3339 with a time zone, such as 2026-11-29T23:00:00Z"))
+        return None
+    return _in_utc(at, "at", faults)
+
+
+def _in_utc(at: datetime, pointer: str, faults: list[Fault]) -> datetime | None:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        faults.append(Fault(pointer, "invalid", "Outside the years 1 to 9999"))
+        return None

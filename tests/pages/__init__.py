@@ -1,0 +1,1 @@
+"""What parents see and read: language, pages, letters."""

@@ -1,0 +1,108 @@
+"""Handling one event: read the object it is about again, with no transaction open, then judge it in one (I01, I14)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel.db import Database
+from billing.kernel.work import Work
+from billing.payments.gateway import (
+    Checkout,
+    DisputeFacts,
+    Gateway,
+    ProviderError,
+    ProviderMissing,
+    ProviderUnreadable,
+    RefundFacts,
+)
+from billing.payments.rules import ForeignObject
+from webhooks import service
+from webhooks.service import HANDLE, Claimed, End
+from webhooks.translate import Target
+
+BATCH: Final = 32
+AT_ONCE: Final = 8
+
+Facts = Checkout | RefundFacts | DisputeFacts
+
+log = structlog.get_logger(__name__)
+
+
+class Rooms(msgspec.Struct, frozen=True, kw_only=True):
+    """Who judges what: each takes the facts as they stand, inside a transaction, and answers the outcome in a word."""
+
+    checkout: Callable[[AsyncSession, Checkout, datetime], Awaitable[str]]
+    refund: Callable[[AsyncSession, RefundFacts, datetime], Awaitable[str]]
+
+
+def handling(database: Database, gateway: Gateway, rooms: Rooms) -> Work:
+    """The work of handling kept events, a batch at a time, each in a transaction of its own (I24)."""
+
+    async def run(at: datetime) -> int:
+        async with database.begin() as session:
+            claimed = await service.claim(session, at, BATCH)
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(event: Claimed) -> None:
+            async with slots:
+                await _handle(database, gateway, rooms, event, at)
+
+        await asyncio.gather(*(one(event) for event in claimed))
+        return len(claimed)
+
+    return Work(name=HANDLE, queue="webhooks", next_due=service.next_due, run=run)
+
+
+async def _handle(database: Database, gateway: Gateway, rooms: Rooms, event: Claimed, at: datetime) -> None:
+    try:
+        if event.target.subject == "nothing":
+            await _finish(database, event, "ignored", event.target.why, at)
+            return
+        facts = await _read(gateway, event.target)
+        if facts is None:
+            await _finish(database, event, "ignored", "no payment page of ours", at)
+            return
+        async with database.begin() as session:
+            note = await _judge(session, rooms, facts, at)
+            state: End = "ignored" if note == "not_ours" else "done"
+            await service.finish(session, event.id, state, note, at)
+    except (ProviderMissing, ProviderUnreadable, ForeignObject) as fault:
+        why = str(fault.facts.get("why") or fault.facts.get("reason") or fault.code)
+        await _finish(database, event, "parked", f"{type(fault).__name__}: {why}"[:300], at)
+    except ProviderError as fault:
+        async with database.begin() as session:
+            await service.put_off(session, event.id, type(fault).__name__, at, is_ours=False)
+    except Exception as fault:
+        log.exception("event_failed", event_id=event.id, type=event.type, tries=event.tries)
+        async with database.begin() as session:
+            await service.put_off(session, event.id, type(fault).__name__, at, is_ours=True)
+
+
+async def _read(gateway: Gateway, target: Target) -> Facts | None:
+    match target.subject:
+        case "checkout":
+            return await gateway.read_checkout(target.id)
+        case "payment":
+            return await gateway.checkout_of(target.id)
+        case "refund":
+            return await gateway.read_refund(target.id)
+        case _:
+            return await gateway.read_dispute(target.id)
+
+
+async def _judge(session: AsyncSession, rooms: Rooms, facts: Facts, at: datetime) -> str:
+    if isinstance(facts, Checkout):
+        return await rooms.checkout(session, facts, at)
+    if isinstance(facts, RefundFacts):
+        return await rooms.refund(session, facts, at)
+    return await service.note_dispute(session, facts, at)
+
+
+async def _finish(database: Database, event: Claimed, state: End, note: str, at: datetime) -> None:
+    async with database.begin() as session:
+        await service.finish(session, event.id, state, note, at)

@@ -1,0 +1,153 @@
+"""The inbox: events are kept once, claimed under a lease, and end as done, ignored or parked. Calls nobody."""
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+import structlog
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel import audit
+from billing.kernel.db import wake
+from billing.kernel.metrics import EVENTS
+from billing.kernel.outbox import backoff
+from billing.payments import service as payments
+from billing.payments.gateway import DisputeFacts
+from webhooks.inbox import EventRow
+from webhooks.translate import Head, Target, target_in
+
+HANDLE: Final = "webhooks.handle"
+LEASE: Final = timedelta(minutes=2)
+MOST_TRIES: Final = 12
+
+End = Literal["done", "ignored", "parked"]
+
+log = structlog.get_logger(__name__)
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """An event to handle now; `tries` counts this one."""
+
+    id: str
+    type: str
+    target: Target
+    tries: int
+
+
+async def keep(session: AsyncSession, head: Head, at: datetime) -> bool:
+    """Keep a genuine event; answers whether it is the first copy. One in trouble waits for people (S03, S09)."""
+    state = "new" if head.trouble is None else "parked"
+    statement = (
+        insert(EventRow)
+        .values(
+            id=head.id,
+            type=head.type,
+            object_id=head.object_id,
+            api_version=head.api_version,
+            livemode=head.livemode,
+            account=head.account,
+            body=head.body,
+            received_at=at,
+            state=state,
+            tries=0,
+            due_at=at,
+            note=head.trouble,
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(EventRow.id)
+    )
+    is_new = await session.scalar(statement) is not None
+    if is_new and head.trouble is None:
+        wake(session, (HANDLE,))
+    elif is_new:
+        EVENTS.labels("parked").inc()
+        log.error("event_parked", event_id=head.id, trouble=head.trouble)
+    return is_new
+
+
+async def claim(session: AsyncSession, at: datetime, limit: int) -> list[Claimed]:
+    """Take due events, oldest first, for the length of a lease; a worker that dies gives them back by its end."""
+    query = (
+        select(EventRow)
+        .where(EventRow.state == "new", EventRow.due_at <= at)
+        .order_by(EventRow.due_at, EventRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await session.scalars(query)).all()
+    taken: list[Claimed] = []
+    for row in rows:
+        if row.tries >= MOST_TRIES:
+            _end(row, "parked", row.note or "too many tries", at)
+            continue
+        row.tries += 1
+        row.due_at = at + LEASE
+        taken.append(Claimed(row.id, row.type, target_in(row.body), row.tries))
+    return taken
+
+
+async def finish(session: AsyncSession, event_id: str, state: End, note: str, at: datetime) -> None:
+    """Say what came of an event; one that ended already stays as it is."""
+    row = await session.get(EventRow, event_id, with_for_update=True, populate_existing=True)
+    if row is not None and row.state == "new":
+        _end(row, state, note, at)
+
+
+async def put_off(session: AsyncSession, event_id: str, note: str, at: datetime, *, is_ours: bool) -> None:
+    """Try again later. A fault of ours counts, and parks the event in the end; while the provider does not answer,
+    nothing counts (F33)."""
+    row = await session.get(EventRow, event_id, with_for_update=True, populate_existing=True)
+    if row is None or row.state != "new":
+        return
+    row.note = note
+    row.due_at = at + backoff(row.tries)
+    if not is_ours:
+        row.tries = min(row.tries, MOST_TRIES - 1)
+    elif row.tries >= MOST_TRIES:
+        _end(row, "parked", note, at)
+
+
+async def note_dispute(session: AsyncSession, facts: DisputeFacts, at: datetime) -> str:
+    """Write a dispute down where finance sees it: in the audit trail of its order (R60)."""
+    payment = await payments.find_payment(session, facts.payment_id or facts.charge_id or "")
+    if payment is None:
+        return f"dispute {facts.dispute_id} is about no payment of ours"
+    audit.record(
+        session,
+        at,
+        "dispute.reported",
+        payment.order,
+        after=facts.state,
+        reason=facts.reason,
+        dispute=facts.dispute_id,
+        amount=facts.amount,
+    )
+    return f"dispute {facts.state}: {payment.order}"
+
+
+async def replay(session: AsyncSession, event_id: str, at: datetime) -> bool:
+    """Handle a kept event again, as if it had just come; False when there is none, or it can never be handled."""
+    statement = (
+        update(EventRow)
+        .where(EventRow.id == event_id, EventRow.type != "unreadable")
+        .values(state="new", tries=0, due_at=at, note=None, handled_at=None)
+        .returning(EventRow.id)
+    )
+    found = await session.scalar(statement) is not None
+    if found:
+        wake(session, (HANDLE,))
+    return found
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """When the next event is, or becomes, due."""
+    return await session.scalar(select(func.min(EventRow.due_at)).where(EventRow.state == "new"))
+
+
+def _end(row: EventRow, state: End, note: str, at: datetime) -> None:
+    row.state, row.note, row.handled_at = state, note, at
+    EVENTS.labels(state).inc()
+    if state == "parked":
+        log.error("event_parked", event_id=row.id, trouble=note)
