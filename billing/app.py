@@ -10,7 +10,6 @@ from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +21,7 @@ from billing.catalog import routes as catalog
 from billing.catalog.rules import feature_list
 from billing.checkout import routes as checkout
 from billing.kernel import logs
+from billing.kernel.describing import ExactJson
 from billing.kernel.door import Door
 from billing.kernel.errors import NotFound
 from billing.kernel.keys import Scope
@@ -165,7 +165,7 @@ def _openapi() -> OpenAPIConfig:
         version="1",
         description="Who may use which mobile add-on of a Polish e-diary, until when, and how the right is bought.",
         path="/schema",
-        render_plugins=[JsonRenderPlugin()],
+        render_plugins=[ExactJson()],
         components=Components(
             security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
         ),

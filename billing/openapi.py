@@ -3,6 +3,7 @@
 from typing import Any
 
 from billing.app import create_app
+from billing.kernel.describing import complete
 from billing.kernel.settings import load
 from billing.wiring import build
 
@@ -24,4 +25,4 @@ _PLACE = {
 
 def description() -> dict[str, Any]:
     """The whole description as plain data."""
-    return create_app(build(load(_PLACE))).openapi_schema.to_schema()
+    return complete(create_app(build(load(_PLACE))))

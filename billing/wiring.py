@@ -9,6 +9,7 @@ from billing.catalog.service import load as load_catalogue
 from billing.catalog.values import Catalogue
 from billing.checkout import tasks as checkout
 from billing.kernel import idempotency, outbox
+from billing.kernel.attendance import Attendance
 from billing.kernel.clock import Clock, SharedClock, SystemClock
 from billing.kernel.db import Database
 from billing.kernel.keys import KeyRing
@@ -25,7 +26,6 @@ from billing.notices.sending import PostOffice
 from billing.payments.gateway import Gateway
 from billing.payments.stripe_gateway import StripeGateway
 from billing.privacy import tasks as privacy
-from billing.sandbox.attendance import Attendance
 from billing.subscriptions import tasks as subscriptions
 from billing.trials import tasks as trials
 from billing.withdrawals import tasks as withdrawals

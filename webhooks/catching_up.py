@@ -5,7 +5,7 @@ a refund that fails after it succeeded, is found here. The provider keeps its li
 like any other call: the day is its target, so that no day is looked at twice or forgotten (I23).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -15,7 +15,7 @@ from billing.kernel.days import at_hour, day_of
 from billing.kernel.db import Database
 from billing.kernel.work import Work
 from billing.payments import service as payments
-from billing.payments.gateway import EventFacts, Gateway, ProviderError
+from billing.payments.gateway import Gateway, ProviderError
 from billing.payments.rules import Intent
 from webhooks import service
 from webhooks.translate import HANDLED, head_of
@@ -27,12 +27,10 @@ AGAIN: Final = timedelta(hours=1)
 OVERLAP: Final = timedelta(hours=6)
 LONGEST: Final = timedelta(days=30)
 
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 log = structlog.get_logger(__name__)
 
 
-def catching_up(database: Database, gateway: Gateway, *, expects_livemode: bool) -> Work:
+def catching_up(database: Database, gateway: Gateway) -> Work:
     """The daily comparison; while the provider does not answer it is tried again every hour."""
 
     async def run(at: datetime) -> int:
@@ -42,7 +40,7 @@ def catching_up(database: Database, gateway: Gateway, *, expects_livemode: bool)
             return 0
         intent, since = begun
         try:
-            await catch_up(database, gateway, since, at, expects_livemode=expects_livemode)
+            await catch_up(database, gateway, since, at)
         except ProviderError as fault:
             log.warning("catch_up_failed", fault=type(fault).__name__)
             async with database.begin() as session:
@@ -55,22 +53,18 @@ def catching_up(database: Database, gateway: Gateway, *, expects_livemode: bool)
     return Work(name=CATCH_UP, queue="webhooks", next_due=_next_due, run=run)
 
 
-async def catch_up(
-    database: Database, gateway: Gateway, since: datetime, at: datetime, *, expects_livemode: bool
-) -> int:
+async def catch_up(database: Database, gateway: Gateway, since: datetime, at: datetime) -> int:
     """Keep every event since `since` that was never acknowledged and that we have not seen; answers how many."""
     found = await gateway.list_events(max(since, at - LONGEST), HANDLED, undelivered=True)
     async with database.begin() as session:
-        return sum([await _keep(session, event, at, expects_livemode=expects_livemode) for event in found])
-
-
-async def _keep(session: AsyncSession, event: EventFacts, at: datetime, *, expects_livemode: bool) -> bool:
-    return await service.keep(session, head_of(event.body, expects_livemode=expects_livemode), at)
+        heads = [head_of(event.body, expects_livemode=gateway.livemode) for event in found]
+        return sum([await service.keep(session, head, at) for head in heads])
 
 
 async def _begin(session: AsyncSession, at: datetime) -> tuple[Intent, datetime] | None:
     """The look that is due at `at` and since when to look; one whose worker died is given up first."""
-    if await _next_due(session) > at:
+    due = await _next_due(session)
+    if due is None or due > at:
         return None
     last = await payments.last_of_kind(session, KIND)
     if last is not None and last.state in {"new", "unknown"}:
@@ -82,10 +76,9 @@ async def _begin(session: AsyncSession, at: datetime) -> tuple[Intent, datetime]
     return intent, at - LONGEST if done is None else done.created_at - OVERLAP
 
 
-async def _next_due(session: AsyncSession) -> datetime:
+async def _next_due(session: AsyncSession) -> datetime | None:
     last = await payments.last_of_kind(session, KIND)
-    if last is None:
-        return _LONG_AGO
-    if last.state == "done":
-        return at_hour(day_of(last.created_at) + timedelta(days=1), HOUR)
-    return last.created_at + AGAIN
+    if last is not None and last.state != "done":
+        return last.created_at + AGAIN
+    since = await payments.first_call_at(session) if last is None else last.created_at
+    return None if since is None else at_hour(day_of(since) + timedelta(days=1), HOUR)

@@ -9,9 +9,9 @@ from webhooks.catching_up import catching_up
 from webhooks.handling import Rooms, handling
 
 
-def works(database: Database, gateway: Gateway, *, expects_livemode: bool = False) -> tuple[Work, ...]:
+def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
     """Handling kept events, and looking once a day for those that never came."""
     return (
         handling(database, gateway, Rooms(checkout=apply_checkout, refund=apply_refund)),
-        catching_up(database, gateway, expects_livemode=expects_livemode),
+        catching_up(database, gateway),
     )

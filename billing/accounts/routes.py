@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,7 +55,7 @@ class AccountOut(msgspec.Struct, frozen=True, tag_field="object", tag="account")
 class SchoolIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The add-ons a school blocks for its pupils; an empty list blocks none."""
 
-    blocked_features: list[str]
+    blocked_features: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=100)]
 
 
 class SchoolOut(msgspec.Struct, frozen=True, tag_field="object", tag="school"):
@@ -85,7 +86,10 @@ def told(row: AccountRow) -> AccountOut:
     tags=["Accounts"],
     summary="Register or change an account",
     status_code=200,
-    responses=problem_answers(400, 401, 403, 415, 422, 429, 503),
+    responses={
+        201: ResponseSpec(AccountOut, description="Registered", generate_examples=False),
+        **problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
+    },
 )
 async def put_account(
     account: FromPath[Ref],
@@ -118,7 +122,7 @@ async def get_account(account: FromPath[Ref], session: NamedDependency[AsyncSess
     tags=["Accounts"],
     summary="Set what a school blocks",
     status_code=200,
-    responses=problem_answers(400, 401, 403, 415, 422, 429, 503),
+    responses=problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
 )
 async def put_school(
     school: FromPath[Ref],

@@ -26,6 +26,18 @@ class Person(msgspec.Struct, frozen=True):
     email_confirmed: bool
 
 
+class Account(msgspec.Struct, frozen=True):
+    """An account as the other rooms see it; `address` is where its mail goes."""
+
+    account: str
+    address: str
+    locale: str
+    age_band: str
+    is_active: bool
+    confirm_by: datetime | None
+    bounced_at: datetime | None
+
+
 async def put_account(session: AsyncSession, account: str, person: Person, at: datetime) -> tuple[AccountRow, bool]:
     """Register or change an account; answers it and whether it is new.
 
@@ -95,23 +107,35 @@ async def get_account(session: AsyncSession, account: str, *, lock: bool = False
     return row
 
 
-async def find_accounts(session: AsyncSession, accounts: Collection[str]) -> dict[str, AccountRow]:
+async def find_accounts(session: AsyncSession, accounts: Collection[str]) -> dict[str, Account]:
     """Those of the accounts that exist."""
     rows = await session.scalars(select(AccountRow).where(AccountRow.account.in_(accounts)))
-    return {row.account: row for row in rows}
+    return {row.account: _account(row) for row in rows}
 
 
-async def new_confirmation(session: AsyncSession, row: AccountRow) -> str:
+def _account(row: AccountRow) -> Account:
+    return Account(
+        account=row.account,
+        address=row.address,
+        locale=row.locale,
+        age_band=row.age_band,
+        is_active=row.is_active,
+        confirm_by=row.confirm_by,
+        bounced_at=row.bounced_at,
+    )
+
+
+async def new_confirmation(session: AsyncSession, person: Account) -> str:
     """A token for the confirmation mail; older ones of the same address stay good until the same end."""
     token = new_token()
-    if row.confirm_by is None:
+    if person.confirm_by is None:
         raise Gone("This account is confirmed already.", code="gone")
     session.add(
         ConfirmationRow(
             token_hash=token_hash(token),
-            account=row.account,
-            address=row.address,
-            expires_at=row.confirm_by,
+            account=person.account,
+            address=person.address,
+            expires_at=person.confirm_by,
             used_at=None,
         )
     )

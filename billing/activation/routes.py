@@ -45,7 +45,7 @@ class LinkOut(msgspec.Struct, frozen=True, tag_field="object", tag="activation_l
     status_code=201,
     responses={
         201: ResponseSpec(LinkOut, description="The link", generate_examples=False),
-        **problem_answers(400, 401, 403, 404, 409, 415, 422, 429, 503),
+        **problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
     },
 )
 async def create_link(

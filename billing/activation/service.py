@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date, datetime
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import delete, select, update
@@ -22,6 +23,15 @@ class Issued(msgspec.Struct, frozen=True):
     token: str
     expires_at: datetime
     pupils: tuple[str, ...]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link that works: for which pupils of which account, until when."""
+
+    id: UUID
+    account: str
+    pupils: tuple[str, ...]
+    expires_at: datetime
 
 
 async def issue(
@@ -50,7 +60,7 @@ async def issue(
     return Issued(link, token, row.expires_at, tuple(row.pupils))
 
 
-async def find(session: AsyncSession, token: str, at: datetime, *, lock: bool = False) -> ActivationLinkRow:
+async def find(session: AsyncSession, token: str, at: datetime, *, lock: bool = False) -> Link:
     """The link behind a token. Changes nothing. Raises NotFound `link_unknown`, Gone `link_expired`."""
     query = select(ActivationLinkRow).where(ActivationLinkRow.token_hash == token_hash(token))
     row = (await session.scalars(query.with_for_update() if lock else query)).one_or_none()
@@ -58,7 +68,7 @@ async def find(session: AsyncSession, token: str, at: datetime, *, lock: bool = 
         raise NotFound("There is no such link.", code="link_unknown")
     if row.revoked_at is not None or at >= row.expires_at:
         raise Gone("This link has expired.", code="link_expired")
-    return row
+    return Link(row.id, row.account, tuple(row.pupils), row.expires_at)
 
 
 async def revoke(session: AsyncSession, account: str, at: datetime) -> None:

@@ -58,13 +58,6 @@ def season_on_sale(on: date, rule: SeasonRule) -> Season:
     return season if on <= close else next_season(season, rule)
 
 
-def check_season(catalogue: Catalogue, season: str, on: date) -> None:
-    """Refuse an order for a season that is not the one sold on a day. Raises SalesClosed (R6)."""
-    sold = season_on_sale(on, catalogue.season).label
-    if season != sold:
-        raise SalesClosed(f"Season {season} is not on sale; {sold} is.", season=season, on_sale=sold)
-
-
 def default_product(catalogue: Catalogue) -> Product:
     """The season pass that is sold when nobody names a product. Raises SalesClosed."""
     for product in catalogue.products:

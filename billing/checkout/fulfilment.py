@@ -1,4 +1,4 @@
-"""What the provider says of a payment page becomes an order's state, a right, a refund: in one transaction (I01, I12)."""
+"""What the provider says of a payment page becomes an order's state, a right, a refund: in one transaction (I01)."""
 
 from datetime import datetime
 

@@ -20,6 +20,9 @@ from billing.payments import calls
 from billing.payments.calls import NeverMade
 from billing.payments.gateway import Checkout, Gateway
 
+TURNED_BACK = "turned_back"
+"""Marks the return of somebody who left the payment page without paying."""
+
 _ATTEMPTS = 3
 
 
@@ -90,7 +93,7 @@ async def _open(
         intent = await service.reserve_session(session, row, catalogue, place.public_url, at)
     back = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
     opened = await calls.open_checkout(
-        database, gateway, intent.id, at, private={"success_url": back, "cancel_url": back}
+        database, gateway, intent.id, at, private={"success_url": back, "cancel_url": f"{back}?{TURNED_BACK}=1"}
     )
     async with database.begin() as session:
         row = await service.lock_order(session, order.id)

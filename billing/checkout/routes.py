@@ -11,18 +11,18 @@ from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.activation import service as activation
-from billing.activation.tables import ActivationLinkRow
+from billing.activation.service import Link
 from billing.catalog.values import Catalogue
 from billing.checkout import documents, pages, pages_messages, service, showing
 from billing.checkout.documents import TERMS_VERSION, DocumentPage, Policy, document, document_page
-from billing.checkout.placing import NotForSale, OfferChanged, Place, place_order
+from billing.checkout.placing import TURNED_BACK, NotForSale, OfferChanged, Place, place_order
 from billing.checkout.service import Accepted
 from billing.kernel.days import day_of
 from billing.kernel.db import Database
 from billing.kernel.errors import Gone, NotFound
 from billing.kernel.limits import Limiter
 from billing.kernel.pages import STATIC
-from billing.kernel.speech import Speech
+from billing.kernel.speech import LANGUAGES, Speech, speak
 from billing.kernel.web import AnyRequest
 from billing.kernel.web_pages import Site, count_wrong_link, page, speech_of
 from billing.payments.gateway import Gateway, ProviderError
@@ -30,7 +30,7 @@ from billing.payments.gateway import Gateway, ProviderError
 
 async def _link(
     request: AnyRequest, session: AsyncSession, token: str, at: datetime, site: Site, limiter: Limiter
-) -> ActivationLinkRow | Response[str]:
+) -> Link | Response[str]:
     """The living link, or the page that helps (R35); nobody is named, nothing changes (I27)."""
     speech = speech_of(request)
     try:
@@ -56,13 +56,13 @@ async def show_offer(
     link = await _link(request, session, token, at, site, limiter)
     if isinstance(link, Response):
         return link
-    speech = speech_of(request)
     sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
+    speech = speech_of(request, sale.locale)
     if sale.refusal is not None:
         until = await showing.paid_until(session, link) if sale.refusal == "already_covered" else None
         if until is not None:
             return page(site, showing.gone(site.seller, speech, "used", until), speech, 410)
-        html, status = showing.refused(sale, catalogue, site.seller, speech, at)
+        html, status = showing.refused(sale, catalogue, site.seller, speech, at, f"/activate/{token}")
         return page(site, html, speech, HTTPStatus.GONE if status == HTTPStatus.GONE else HTTPStatus.OK)
     html = pages.offer_page(showing.offer(sale, link, token, catalogue, site.seller, speech), speech)
     return page(site, html, speech)
@@ -86,7 +86,8 @@ async def place(
         if isinstance(link, Response):
             return link
         sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
-    speech = speech_of(request, str(data.get("lang", "")) or None)
+    posted = str(data.get("lang", ""))
+    speech = speak(posted) if posted in LANGUAGES else speech_of(request, sale.locale)
     if "terms" not in data and sale.refusal is None:
         shown = showing.offer(
             sale, link, token, catalogue, site.seller, speech, errors=(pages.blank_terms_error(speech),)
@@ -99,7 +100,7 @@ async def place(
             database, gateway, catalogue, where, token=token, shown=str(data.get("offer", "")), accepted=accepted, at=at
         )
     except NotForSale as fault:
-        html, status = showing.refused(fault.sale, catalogue, site.seller, speech, at)
+        html, status = showing.refused(fault.sale, catalogue, site.seller, speech, at, f"/activate/{token}")
         return page(site, html, speech, status)
     except OfferChanged:
         shown = showing.offer(sale, link, token, catalogue, site.seller, speech, has_changed=True)
@@ -109,10 +110,13 @@ async def place(
     return Redirect(url, status_code=303, headers={"Cache-Control": "no-store"})
 
 
-def _unavailable(site: Site, speech: Speech, link: ActivationLinkRow, token: str, retry_after: int) -> Response[str]:
+def _unavailable(site: Site, speech: Speech, link: Link, token: str, retry_after: int) -> Response[str]:
     """Stripe does not answer: a polite page, and the link stays alive (R136)."""
     shown = pages_messages.ProviderUnavailablePage(
-        seller=site.seller, back_url=f"/activate/{token}", link_valid_until=day_of(showing.last_valid_day(link))
+        seller=site.seller,
+        here=f"/activate/{token}",
+        back_url=f"/activate/{token}",
+        link_valid_until=day_of(showing.last_valid_day(link)),
     )
     html = pages_messages.provider_unavailable_page(shown, speech)
     return page(site, html, speech, 503, {"Retry-After": str(retry_after)})
@@ -152,7 +156,8 @@ async def show_order(
         speech = speech_of(request)
         return page(site, showing.gone(site.seller, speech, "unknown"), speech, 404)
     speech = speech_of(request, row.locale)
-    shown = await showing.order(session, row, token, catalogue, site.seller, at)
+    turned_back = TURNED_BACK in request.query_params
+    shown = await showing.order(session, row, token, catalogue, site.seller, at, has_turned_back=turned_back)
     return page(site, pages.order_page(shown, speech), speech)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from billing.catalog.rules import offer_digest
 from billing.catalog.values import Offer
 from billing.kernel.errors import Conflict
 
@@ -28,7 +29,7 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
 )
 
 FIRST_CHECK = timedelta(minutes=1)
-LONGEST_CHECK = timedelta(hours=1)
+HOURLY_UNTIL, QUARTERLY_UNTIL = 30, 42
 
 
 def move(now: State, to: State) -> State:
@@ -46,13 +47,16 @@ class CoveredUntil(msgspec.Struct, frozen=True):
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """What a link can sell now. `refusal` says why nothing can be; `pupils` are those to pay for, in order."""
+    """What a link can sell now. `refusal` says why nothing can be; `pupils` are those to pay for, in order; `locale` is
+    the account's language, for a reader whose browser asks for none of ours.
+    """
 
     offer: Offer | None
     pupils: tuple[str, ...]
     covered: tuple[CoveredUntil, ...] = ()
     blocked_features: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    locale: str = "pl"
 
     @property
     def total(self) -> int:
@@ -89,15 +93,18 @@ def sale(
 
 def digest(found: Sale, terms_version: str) -> str:
     """Names exactly what the page shows, so that a changed price or period is seen before the click (R85)."""
-    offer = found.offer
-    shown = offer and (offer.price_key, offer.unit_gross, offer.first_day, offer.last_day, offer.vat_rate_percent)
-    text = repr((shown, len(found.pupils), found.blocked_features, terms_version))
+    offer = offer_digest(found.offer, len(found.pupils)) if found.offer else ""
+    text = repr((offer, found.blocked_features, terms_version))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def next_check(at: datetime, checks: int) -> datetime:
-    """When to ask the provider about an unfinished order again: after 1, 2, 4 … minutes, at most an hour (R56)."""
-    return at + min(FIRST_CHECK * 2 ** min(checks, 10), LONGEST_CHECK)
+    """When to ask the provider about an unfinished order again: after 1, 2, 4 … minutes, then hourly for a day, every
+    six hours for three days, and daily for as long as a bank may take (R56).
+    """
+    if checks < HOURLY_UNTIL:
+        return at + min(FIRST_CHECK * 2 ** min(checks, 10), timedelta(hours=1))
+    return at + (timedelta(hours=6) if checks < QUARTERLY_UNTIL else timedelta(days=1))
 
 
 Fate = Literal["fulfil", "duplicate", "late"]

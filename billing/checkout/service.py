@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.rules import may_order
 from billing.accounts.service import find_accounts
-from billing.activation.tables import ActivationLinkRow
+from billing.activation.service import Link
 from billing.catalog.rules import in_year, offer_at, right_of
 from billing.catalog.values import Catalogue, Offer, SalesClosed
 from billing.checkout import rules
@@ -18,7 +18,7 @@ from billing.checkout.rules import CoveredUntil, Sale
 from billing.checkout.tables import ConsentRow, OrderRow
 from billing.kernel import audit
 from billing.kernel.days import day_of, end_of, start_of
-from billing.kernel.ids import new_id, public
+from billing.kernel.ids import new_id, parse, public
 from billing.kernel.tokens import derived_token, token_hash
 from billing.payments import service as payments
 from billing.payments.gateway import Checkout, OpenCheckout
@@ -64,7 +64,8 @@ async def what_is_for_sale(
         offer = None
     covered = {} if offer is None else await _covered(session, linked, offer, at)
     blocked = await desk.blocks_of_pupils(session, sorted(linked))
-    return rules.sale(offer, linked, covered, blocked, is_adult=may_order(person.age_band))
+    found = rules.sale(offer, linked, covered, blocked, is_adult=may_order(person.age_band))
+    return msgspec.structs.replace(found, locale=person.locale)
 
 
 async def _covered(
@@ -86,7 +87,7 @@ async def _covered(
 
 async def reserve_order(
     session: AsyncSession,
-    link: ActivationLinkRow,
+    link: Link,
     sale: Sale,
     catalogue: Catalogue,
     accepted: Accepted,
@@ -117,7 +118,7 @@ async def reserve_order(
 
 
 async def _new_order(
-    session: AsyncSession, link: ActivationLinkRow, sale: Sale, offer: Offer, catalogue: Catalogue,
+    session: AsyncSession, link: Link, sale: Sale, offer: Offer, catalogue: Catalogue,
     accepted: Accepted, secret: str, at: datetime,
 ) -> OrderRow:  # fmt: skip
     since, until = right_of(offer, at)
@@ -251,6 +252,11 @@ def first_instant(row: OrderRow, captured_at: datetime) -> datetime:
 async def _lock(session: AsyncSession, account: str, season: str) -> None:
     """Two clicks at once make one order: the second waits here and finds it."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"order:{account}:{season}", 0))))
+
+
+async def read_order(session: AsyncSession, order: str) -> OrderRow:
+    """The order of a public id that is known to exist, to read it."""
+    return await session.get_one(OrderRow, parse("ord", order))
 
 
 async def orders_of(session: AsyncSession, account: str) -> list[OrderRow]:

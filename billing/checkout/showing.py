@@ -2,15 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.activation.tables import ActivationLinkRow
+from billing.activation.service import Link
 from billing.catalog.rules import next_season, season_of
 from billing.catalog.values import Catalogue
-from billing.checkout import pages, pages_messages, rules, service
+from billing.checkout import pages_messages, rules, service
 from billing.checkout.documents import TERMS_VERSION
 from billing.checkout.pages import Covered, FieldError, OfferPage, OrderPage, OrderState
 from billing.checkout.rules import Sale
@@ -21,10 +20,9 @@ from billing.kernel.pages import Seller
 from billing.kernel.speech import Speech
 from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
-from billing.subscriptions.rules import state_at
 
 
-def last_valid_day(link: ActivationLinkRow) -> datetime:
+def last_valid_day(link: Link) -> datetime:
     """An instant of the last day on which the link works."""
     return link.expires_at - timedelta(seconds=1)
 
@@ -35,7 +33,7 @@ def names_of(catalogue: Catalogue, keys: Collection[str], locale: str) -> tuple[
 
 
 def offer(
-    sale: Sale, link: ActivationLinkRow, token: str, catalogue: Catalogue, seller: Seller, speech: Speech, *,
+    sale: Sale, link: Link, token: str, catalogue: Catalogue, seller: Seller, speech: Speech, *,
     has_changed: bool = False, errors: tuple[FieldError, ...] = (),
 ) -> OfferPage:  # fmt: skip
     """The order page of a sale that is possible."""
@@ -69,23 +67,25 @@ def offer(
     )
 
 
-def refused(sale: Sale, catalogue: Catalogue, seller: Seller, speech: Speech, at: datetime) -> tuple[str, int]:
-    """The page that says why nothing can be sold, and its status."""
+def refused(
+    sale: Sale, catalogue: Catalogue, seller: Seller, speech: Speech, at: datetime, here: str
+) -> tuple[str, int]:
+    """The page that says why nothing can be sold, and its status; `here` is where its language links lead."""
     if sale.refusal == "not_an_adult":
-        return pages_messages.ask_parent_page(pages_messages.AskParentPage(seller=seller), speech), 403
+        return pages_messages.ask_parent_page(pages_messages.AskParentPage(seller=seller, here=here), speech), 403
     if sale.refusal == "already_covered":
         covered = tuple(Covered(until=right.last_day, source=right.source) for right in sale.covered)
         return pages_messages.nothing_to_pay_page(
-            pages_messages.NothingToPayPage(seller=seller, covered=covered), speech
+            pages_messages.NothingToPayPage(seller=seller, here=here, covered=covered), speech
         ), 409
     if sale.refusal == "blocked_by_school" and sale.offer is not None:
         names = names_of(catalogue, sale.offer.features, speech.locale)
-        page = pages_messages.BlockedPage(seller=seller, blocked_features=names)
+        page = pages_messages.BlockedPage(seller=seller, here=here, blocked_features=names)
         return pages_messages.blocked_page(page, speech), 409
     if sale.refusal == "sales_closed":
         following = next_season(season_of(day_of(at), catalogue.season), catalogue.season)
         closed = pages_messages.SalesClosedPage(
-            seller=seller, next_first_day=following.first_day, next_last_day=following.last_day
+            seller=seller, here=here, next_first_day=following.first_day, next_last_day=following.last_day
         )
         return pages_messages.sales_closed_page(closed, speech), 409
     return gone(seller, speech, "revoked"), 410
@@ -97,22 +97,25 @@ def gone(seller: Seller, speech: Speech, reason: pages_messages.GoneReason, unti
     return pages_messages.gone_page(pages_messages.GonePage(seller=seller, reason=reason, active_until=day), speech)
 
 
-async def paid_until(session: AsyncSession, link: ActivationLinkRow) -> datetime | None:
+async def paid_until(session: AsyncSession, link: Link) -> datetime | None:
     """Until when what was bought through this very link is paid; None when nothing was."""
     query = select(OrderRow.until).where(OrderRow.link_id == link.id, OrderRow.state == "paid")
     return await session.scalar(query.order_by(OrderRow.until.desc()).limit(1))
 
 
 async def order(
-    session: AsyncSession, row: OrderRow, token: str, catalogue: Catalogue, seller: Seller, at: datetime
-) -> OrderPage:
+    session: AsyncSession, row: OrderRow, token: str, catalogue: Catalogue, seller: Seller, at: datetime, *,
+    has_turned_back: bool,
+) -> OrderPage:  # fmt: skip
     """The truth about an order, as the database has it; showing it grants nothing (R55)."""
     given_back = await refunds.refunds_of(session, service.order_id(row))
     counting = [refund for refund in given_back if refund.state not in {"failed", "canceled"}]
     held = await subscriptions.of_order(session, service.order_id(row))
-    in_force = [right for right in held if state_at(cast("pages.OrderState", right.state), right.until, at) == "active"]  # type: ignore[arg-type]
+    in_force = [right for right in held if subscriptions.is_in_force(right, at)]
     returned = sum(refund.amount for refund in counting)
-    state = _state(row, returned=returned, is_payable=service.payable_url(row, at) is not None)
+    state = _state(
+        row, returned=returned, is_payable=service.payable_url(row, at) is not None, has_turned_back=has_turned_back
+    )
     concluded_on = day_of(row.paid_at or row.created_at)
     return OrderPage(
         seller=seller,
@@ -127,15 +130,20 @@ async def order(
         refund_reason=counting[0].reason if counting else None,
         refund_done=bool(counting) and all(refund.state == "succeeded" for refund in counting),
         check_url=f"/orders/{token}",
-        pay_again_url=service.payable_url(row, at),
+        pay_again_url=service.payable_url(row, at) if state == "open" else None,
         withdrawal_last_day=last_day_of_term(concluded_on, catalogue.order.withdrawal_days) if in_force else None,
         full_refund=catalogue.order.refund_policy == "full",
     )
 
 
-def _state(row: OrderRow, *, returned: int, is_payable: bool) -> OrderState:
+def _state(row: OrderRow, *, returned: int, is_payable: bool, has_turned_back: bool) -> OrderState:
+    """Somebody who comes back from the payment page has paid, as far as we can tell, and waits for the bank: never is
+    that parent asked to pay again (R55). Only who turned back there, by the page's own way, is shown the way to pay."""
     if row.state == "paid" and returned:
         return "refunded" if returned >= row.total else "part_refunded"
     if row.state == "incomplete":
-        return "open" if is_payable else "waiting"
-    return {"pending": "waiting", "paid": "paid", "failed": "failed", "expired": "expired"}[row.state]  # type: ignore[return-value]
+        if not is_payable and row.session_id is not None:
+            return "expired"
+        return "open" if is_payable and has_turned_back else "waiting"
+    shown: dict[str, OrderState] = {"pending": "waiting", "paid": "paid", "failed": "failed", "expired": "expired"}
+    return shown[row.state]

@@ -25,6 +25,7 @@ STATES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "order": ("incomplete", "pending", "paid", "failed", "expired"),
 }
 ALL_STATES: Final = tuple(dict.fromkeys(state for states in STATES.values() for state in states))
+_AUDIT_NAMES: Final = frozenset({"actor", "action", "subject", "from", "to", "after", "lang"})
 _NAMES: Final = frozenset({"q", "kind", "state", "from", "to", "season", "need", "size", "after", "lang"})
 _LONGEST: Final = 200
 _CURSOR: Final = "row"
@@ -77,28 +78,70 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         return urlencode({name: str(value) for name, value in given.items() if value})
 
 
+class AuditAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of the audit log: parts of texts, a whole subject, and Warsaw days, both included."""
+
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    first: date | None = None
+    last: date | None = None
+    after: UUID | None = None
+    size: int = 50
+
+    def query(self, *, after: UUID | None = None) -> str:
+        """The filters as a query string; the page is the one after `after`."""
+        given = {"actor": self.actor, "action": self.action, "subject": self.subject, "from": self.first,
+                 "to": self.last, "after": None if after is None else public(_CURSOR, after)}  # fmt: skip
+        return urlencode({name: str(value) for name, value in given.items() if value})
+
+
 def read(pairs: Iterable[tuple[str, str]]) -> Filters:
-    """The filters of a query string; fields left blank are not set. Raises Malformed that names every fault."""
-    given = [(name, value.strip()) for name, value in pairs if value.strip()]
-    faults = [Fault(name, "unknown_parameter", "?") for name, _ in given if name not in _NAMES]
-    faults += [Fault(name, "repeated", "2×") for name, _ in given if [other for other, _ in given].count(name) > 1]
-    values = dict(given)
+    """The filters of the list's query string; fields left blank are not set. Raises Malformed naming every fault."""
+    values, faults = _given(pairs, _NAMES)
     found = Filters(
-        q=_text(values.get("q", ""), "q", faults),
+        q=_text(values, "q", faults),
         kind=_choice(values, "kind", KINDS, faults),
         state=_choice(values, "state", ALL_STATES, faults),
         first=_day(values, "from", faults),
         last=_day(values, "to", faults),
-        season=_text(values.get("season", ""), "season", faults) or None,
+        season=_text(values, "season", faults) or None,
         need=_choice(values, "need", NEEDS, faults),
         size=int(_choice(values, "size", tuple(str(size) for size in SIZES), faults) or SIZES[0]),
         after=_after(values, faults),
     )
-    if found.first and found.last and found.first > found.last:
-        faults.append(Fault("to", "invalid", f"{found.last} < {found.first}"))
+    _refuse(found.first, found.last, faults)
+    return found
+
+
+def read_audit(pairs: Iterable[tuple[str, str]]) -> AuditAsked:
+    """The filters of the audit log's query string. Raises Malformed naming every fault."""
+    values, faults = _given(pairs, _AUDIT_NAMES)
+    found = AuditAsked(
+        actor=_text(values, "actor", faults),
+        action=_text(values, "action", faults),
+        subject=_text(values, "subject", faults),
+        first=_day(values, "from", faults),
+        last=_day(values, "to", faults),
+        after=_after(values, faults),
+    )
+    _refuse(found.first, found.last, faults)
+    return found
+
+
+def _given(pairs: Iterable[tuple[str, str]], known: frozenset[str]) -> tuple[dict[str, str], list[Fault]]:
+    given = [(name, value.strip()) for name, value in pairs if value.strip()]
+    names = [name for name, _ in given]
+    faults = [Fault(name, "unknown_parameter", "?") for name in names if name not in known]
+    faults += [Fault(name, "repeated", "2×") for name in sorted(set(names)) if names.count(name) > 1]
+    return dict(given), faults
+
+
+def _refuse(first: date | None, last: date | None, faults: list[Fault]) -> None:
+    if first and last and first > last:
+        faults.append(Fault("to", "invalid", f"{last} < {first}"))
     if faults:
         raise Malformed("The address of this list cannot be understood.", faults=tuple(faults))
-    return found
 
 
 def fold(text: str) -> str:
@@ -118,7 +161,8 @@ def pattern_of(text: str) -> str:
     return f"%{plain}%"
 
 
-def _text(text: str, name: str, faults: list[Fault]) -> str:
+def _text(values: Mapping[str, str], name: str, faults: list[Fault]) -> str:
+    text = values.get(name, "")
     if len(text) > _LONGEST or "\0" in text or not text.isprintable():
         faults.append(Fault(name, "invalid", f"≤ {_LONGEST}"))
         return ""

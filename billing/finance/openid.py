@@ -120,8 +120,10 @@ class OpenIdClient:
             )
         return str(url)
 
-    async def who(self, attempt: Attempt, code: str, issuer: str | None, at: datetime) -> Person:
+    async def who(self, attempt: Attempt, code: str | None, issuer: str | None, at: datetime) -> Person:
         """Who logged in. Raises LoginFailed, Unavailable."""
+        if not code:
+            raise LoginFailed("The provider refused the log-in.")
         provider = await self._discover(at)
         must_name = provider.authorization_response_iss_parameter_supported
         if issuer != provider.issuer and (must_name or issuer is not None):

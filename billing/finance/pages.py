@@ -68,7 +68,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return () if self.staff is None else navigation(self.staff.role)
 
     def in_tongue(self, code: str) -> str:
-        """This page in another language."""
+        """The address of the same page in another language."""
         return f"{self.path}?{self.query}&lang={code}" if self.query else f"{self.path}?lang={code}"
 
 

@@ -7,7 +7,7 @@ from billing.finance.words_codes import CODES
 Tongue = Literal["pl", "en"]
 TONGUES: Final[dict[Tongue, str]] = {"pl": "Polski", "en": "English"}
 
-# key: (Polish, English)
+# Each key in Polish, then in English.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "room": ("Finanse", "Finance"),
     "brand": ("Dodatki mobilne – finanse", "Mobile add-ons – finance"),
@@ -103,6 +103,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "This is what the same engine answers the mobile app at this moment, from the same facts.",
     ),
     "timeline": ("Historia, od najnowszych", "History, newest first"),
+    "area": ("Dział", "Area"),
     "when": ("Kiedy", "When"),
     "what": ("Co", "What"),
     "about": ("Czego dotyczy", "About"),

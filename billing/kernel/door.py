@@ -25,6 +25,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _JSON_ROOMS = ("/v1/", "/ofrep/")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS = _WITH_BODY | {"GET", "HEAD", "DELETE", "OPTIONS"}
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
@@ -60,18 +61,25 @@ class Door:
         scope["state"]["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         seen: list[int] = []
+        method = scope["method"]
+        if method == "HEAD":  # answered as GET is, without the body: the framework refuses it
+            scope["method"] = "GET"
 
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen.append(message["status"])
+                seen.append(int(message["status"]))
                 message["headers"] = _dressed(list(message["headers"]), scope, request_id)
+            elif method == "HEAD":
+                if message.get("more_body", False):
+                    return
+                message["body"] = b""
             await send(message)
 
         try:
             await self._pass(scope, receive, send_dressed, headers)
         finally:
             took = time.perf_counter() - started
-            _note(scope, seen[0] if seen else 0, took)
+            _note(method, scope, seen[0] if seen else 0, took)
             structlog.contextvars.clear_contextvars()
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
@@ -133,6 +141,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    headers = [(name, _with_head(value) if name.lower() == b"allow" else value) for name, value in headers]
     have = {name.lower() for name, _ in headers}
     headers += [(name, value) for name, value in _SAFE_HEADERS if name not in have]
     headers.append((b"x-request-id", request_id.encode()))
@@ -140,11 +149,18 @@ def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) 
     return headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
 
 
-def _note(scope: Scope, status: int, took: float) -> None:
+def _with_head(allowed: bytes) -> bytes:
+    """The methods of an address: where GET is answered, HEAD is."""
+    methods = {part.strip() for part in allowed.split(b",")}
+    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
+
+
+def _note(method: str, scope: Scope, status: int, took: float) -> None:
     route = str(scope.get("path_template") or "-")
-    metrics.REQUESTS.labels(scope["method"], route, str(status)).inc()
+    known = method if method in _METHODS else "other"
+    metrics.REQUESTS.labels(known, route, str(status)).inc()
     metrics.DURATION.labels(route).observe(took)
-    log.info("request", method=scope["method"], route=route, status=status, ms=round(took * 1000, 1))
+    log.info("request", method=known, route=route, status=status, ms=round(took * 1000, 1))
 
 
 async def _answer(send: Send, told: Any) -> None:

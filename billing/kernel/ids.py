@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from billing.kernel.errors import NotFound
 
-REF_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}$"
+REF_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}(?!\n)$"
 Ref = Annotated[
     str,
     Meta(

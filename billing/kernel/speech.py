@@ -90,14 +90,14 @@ def speak(locale: str) -> Speech:
 
 
 def choose(accept_language: str | None, preferred: str | None = None) -> Language:
-    """The language to answer in: a known `preferred` one, else the best of an Accept-Language field, else Polish.
+    """The language to answer in: the best of an Accept-Language field, else a known `preferred` one, else Polish.
+
+    What the reader's own browser asks for comes first: a link may be forwarded to somebody else than the account's owner.
 
     Follows RFC 9110, 12.5.4: q-values order the wishes, q=0 forbids, ``*`` stands for Polish. Damaged wishes
     are passed over.
     """
-    if preferred and (known := _known(preferred)):
-        return known
-    best: Language = "pl"
+    best: Language = _known(preferred or "") or "pl"
     best_weight = 0.0
     for language, weight in _wishes((accept_language or "")[:1000]):
         if weight > best_weight:

@@ -1,6 +1,7 @@
 """The door: what every answer has, who may pass, and how errors are told. Litestar's side of the kernel."""
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import ParameterKwarg
+from litestar.params import QueryParameter
 from litestar.types import Guard
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -62,40 +63,62 @@ def requires(scope: Scope) -> Guard:
         if not caller.may(scope):
             raise Forbidden(f"This key does not hold the scope {scope}.", code="scope_missing")
         connection.state.caller = caller
-        remaining = await connection.app.state.limiter.take(PER_KEY, caller.key_id)
+        try:
+            remaining = await connection.app.state.limiter.take(PER_KEY, caller.key_id)
+        except TooMany as fault:
+            connection.state.answer_headers = _limit_headers(0, fault.retry_after)
+            raise
         if remaining is not None:
-            window = int(PER_KEY.window.total_seconds())
-            connection.state.answer_headers = {
-                "RateLimit": f'"{PER_KEY.name}";r={remaining};t={window}',
-                "RateLimit-Policy": f'"{PER_KEY.name}";q={PER_KEY.quota};w={window}',
-            }
+            connection.state.answer_headers = _limit_headers(remaining, int(PER_KEY.window.total_seconds()))
 
+    guard.scope = scope  # pyright: ignore[reportFunctionMemberAccess] - told in the description
     return guard
 
 
+def _limit_headers(remaining: int, seconds: int) -> dict[str, str]:
+    window = int(PER_KEY.window.total_seconds())
+    return {
+        "RateLimit": f'"{PER_KEY.name}";r={remaining};t={seconds}',
+        "RateLimit-Policy": f'"{PER_KEY.name}";q={PER_KEY.quota};w={window}',
+    }
+
+
 async def known_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """A guard: refuses query parameters that the route does not know, or that are given twice, naming each (S67)."""
-    known = _query_names(handler)
-    given = [name for name, _ in connection.query_params.multi_items()]
-    faults = [Fault(name, "unknown_parameter", "There is no such parameter") for name in given if name not in known] + [
-        Fault(name, "repeated", "Given more than once") for name in sorted(set(given)) if given.count(name) > 1
-    ]
+    """A guard: refuses parameters that the route does not know, that are given twice, or that are not as described,
+    naming each together with the body's faults (S67). The framework ignores what `msgspec.Meta` says of parameters."""
+    described = handler.parsed_fn_signature.parameters
+    query = {
+        definition.query or name: field.raw
+        for name, field in described.items()
+        if isinstance(definition := field.kwarg_definition, QueryParameter)
+    }
+    given = connection.query_params.multi_items()
+    times = Counter(name for name, _ in given)
+    faults = [Fault(name[:64], "unknown_parameter", "There is no such parameter") for name in times if name not in query]
+    faults += [Fault(name, "repeated", "Given more than once") for name in query if times[name] > 1]
+    for name, value in [*given, *connection.path_params.items()]:
+        wanted = query.get(name) or (described[name].raw if name in connection.path_params else None)
+        if wanted is not None and (words := _fault_of(value, wanted)) is not None:
+            faults.append(Fault(name, "invalid", words))
     if faults:
-        raise Malformed("The query cannot be understood.", faults=tuple(faults))
+        faults += _body_faults(connection, handler)
+        raise Malformed("The request cannot be understood; `errors` names every fault.", faults=tuple(faults))
 
 
-def _query_names(handler: BaseRouteHandler) -> frozenset[str]:
-    names = handler.opt.get("query_names")
-    if names is None:
-        marked = (
-            (name, mark)
-            for name, parameter in handler.parsed_fn_signature.parameters.items()
-            for mark in parameter.metadata
-            if isinstance(mark, ParameterKwarg) and type(mark).__name__ == "QueryParameter"
-        )
-        names = frozenset(getattr(mark, "name", None) or getattr(mark, "query", None) or name for name, mark in marked)
-        handler.opt["query_names"] = names
-    return cast("frozenset[str]", names)
+def _fault_of(value: Any, wanted: Any) -> str | None:
+    try:
+        msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError as fault:
+        return str(fault)
+    return None
+
+
+def _body_faults(connection: AnyConnection, handler: BaseRouteHandler) -> tuple[Fault, ...]:
+    wanted = handler.parsed_fn_signature.parameters.get("data")
+    body: bytes | None = connection.scope["state"].get("body")
+    if wanted is None or body is None:
+        return ()
+    return faults_in(body, wanted.annotation) if body else (Fault("", "missing", "A JSON document is required"),)
 
 
 async def answer_once(
@@ -136,10 +159,7 @@ def _validation(request: AnyRequest, fault: ValidationException) -> Malformed:
     extra = cast("list[dict[str, str]]", fault.extra or [])
     parameters = [entry for entry in extra if entry.get("source") != "body"]
     faults = [Fault(entry.get("key", ""), "invalid", entry.get("message", "")) for entry in parameters]
-    body = request.scope["state"].get("body")
-    wanted = request.route_handler.parsed_fn_signature.parameters.get("data")
-    if body and wanted is not None:
-        faults += faults_in(body, wanted.annotation)
+    faults += _body_faults(request, request.route_handler)
     return Malformed("The request cannot be understood; `errors` names every fault.", faults=tuple(faults))
 
 

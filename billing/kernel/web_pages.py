@@ -27,7 +27,7 @@ class Site(msgspec.Struct, frozen=True):
 
 
 def speech_of(connection: ASGIConnection[Any, Any, Any, Any], preferred: str | None = None) -> Speech:
-    """The language of a page: `?lang=`, else the account's, else the browser's, else Polish."""
+    """The language of a page: `?lang=`, else the browser's, else the account's, else Polish."""
     asked = connection.query_params.get("lang")
     if asked in LANGUAGES:
         return speak(asked)

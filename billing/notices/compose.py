@@ -8,15 +8,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.rules import may_order
-from billing.accounts.service import find_accounts, new_confirmation
-from billing.accounts.tables import AccountRow
+from billing.accounts.service import Account, find_accounts, new_confirmation
 from billing.activation import service as activation
 from billing.catalog.rules import offer_at
 from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
 from billing.checkout import showing
 from billing.checkout.documents import Policy, document
-from billing.checkout.tables import OrderRow
 from billing.kernel.days import day_of, last_day_of_term
 from billing.kernel.ids import parse
 from billing.kernel.money import vat_included
@@ -81,13 +79,13 @@ async def compose(session: AsyncSession, desk_: Desk, row: LetterRow, at: dateti
     return Sealed(person.address, write(letter, speak(locale)), tuple(secrets))
 
 
-def letter_locale(row: LetterRow, person: AccountRow) -> str:
+def letter_locale(row: LetterRow, person: Account) -> str:
     """An order speaks the language it was made in; everything else the account's."""
     return str(row.facts.get("locale", person.locale))
 
 
 async def _confirm(
-    session: AsyncSession, desk_: Desk, _: LetterRow, person: AccountRow, at: datetime, secrets: list[str]
+    session: AsyncSession, desk_: Desk, _: LetterRow, person: Account, at: datetime, secrets: list[str]
 ) -> Letter:
     if person.is_active or person.confirm_by is None or at >= person.confirm_by:
         raise Dropped("confirmed_already" if person.is_active else "too_late")
@@ -99,7 +97,7 @@ async def _confirm(
 
 
 async def _trial_ending(
-    session: AsyncSession, desk_: Desk, row: LetterRow, person: AccountRow, at: datetime, secrets: list[str]
+    session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime, secrets: list[str]
 ) -> Letter:
     if row.day is None:
         raise Dropped("no_day")
@@ -137,14 +135,10 @@ async def _trial_ending(
     )
 
 
-async def _order(session: AsyncSession, row: LetterRow) -> OrderRow:
-    return await session.get_one(OrderRow, parse("ord", row.facts["order"]))
-
-
 async def _confirmation(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, _at: datetime, secrets: list[str]
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, _at: datetime, secrets: list[str]
 ) -> Letter:
-    order = await _order(session, row)
+    order = await checkout.read_order(session, row.facts["order"])
     held = await subscriptions.of_order(session, checkout.order_id(order))
     if not held or order.paid_at is None:
         raise Dropped("nothing_bought")
@@ -177,9 +171,9 @@ async def _confirmation(
 
 
 async def _failed(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, at: datetime, secrets: list[str]
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, at: datetime, secrets: list[str]
 ) -> Letter:
-    order = await _order(session, row)
+    order = await checkout.read_order(session, row.facts["order"])
     if order.state != "failed" or order.account is None:
         raise Dropped("paid_since")
     link = await activation.issue(session, order.account, order.pupils, at, days=desk_.catalogue.order.link_days)
@@ -189,9 +183,9 @@ async def _failed(
 
 
 async def _returned(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: AccountRow, at: datetime, _secrets: list[str]
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, at: datetime, _secrets: list[str]
 ) -> Letter:
-    order = await _order(session, row)
+    order = await checkout.read_order(session, row.facts["order"])
     refund = await refunds.read_refund(session, parse("ref", row.facts["refund"]))
     holding = await desk.holding_sources(session, order.pupils, at)
     paid = [grant.until for grants in holding.values() for grant in grants if grant.source == "paid" and grant.until]
@@ -204,7 +198,7 @@ async def _returned(
     )
 
 
-_Composer = Callable[[AsyncSession, Desk, LetterRow, AccountRow, datetime, list[str]], Awaitable[Any]]
+_Composer = Callable[[AsyncSession, Desk, LetterRow, Account, datetime, list[str]], Awaitable[Any]]
 _COMPOSERS: dict[str, _Composer] = {
     "confirm_email": _confirm,
     "trial_ending": _trial_ending,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.accounts.tables import AccountRow
+from billing.accounts.service import find_accounts
 from billing.catalog.values import TrialPolicy
 from billing.kernel.outbox import Consumer, Message
 from billing.notices import service
@@ -28,9 +28,10 @@ async def plan_trial_endings(session: AsyncSession, policy: TrialPolicy, at: dat
 
 async def on_registered(session: AsyncSession, message: Message, at: datetime) -> None:
     """An address is to be confirmed (R90)."""
-    person = await session.get(AccountRow, message.facts["account"])
+    account = message.facts["account"]
+    person = (await find_accounts(session, (account,))).get(account)
     if person is not None and not person.is_active:
-        await service.plan_letter(session, person.account, "confirm_email", message.id.hex, at)
+        await service.plan_letter(session, account, "confirm_email", message.id.hex, at)
 
 
 async def on_order_paid(session: AsyncSession, message: Message, at: datetime) -> None:

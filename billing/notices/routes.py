@@ -86,7 +86,7 @@ async def list_notices(
     status_code=200,
     responses={
         200: ResponseSpec(NoticeOut, description="The notice", generate_examples=False),
-        **problem_answers(400, 401, 403, 404, 409, 415, 422, 429, 503),
+        **problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
     },
 )
 async def notice_shown(

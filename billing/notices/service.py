@@ -9,8 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.accounts.service import find_accounts, record_bounce
-from billing.accounts.tables import AccountRow
+from billing.accounts.service import Account, find_accounts, record_bounce
 from billing.catalog.values import TrialPolicy
 from billing.kernel import audit, metrics
 from billing.kernel.days import next_opening
@@ -21,7 +20,7 @@ from billing.notices.tables import LetterRow
 from billing.trials import rules as trial_rules
 from billing.trials import service as trials
 from billing.trials.rules import Telling
-from billing.trials.tables import TrialRow
+from billing.trials.service import Waiting
 from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
@@ -72,9 +71,9 @@ async def plan_letter(
     return is_new
 
 
-async def tell_of_trial(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+async def tell_of_trial(session: AsyncSession, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
     """Plan to tell every account of the pupil of day D; add the pupil to a letter that is not sent yet (R24, R30)."""
-    pupil = row.pupil or ""
+    pupil = row.pupil
     people = await _reachable(session, pupil)
     letters = {letter.account: letter for letter in await _letters(session, list(people), row.reverts_on)}
     if any(_is_told_without(letters.get(account), pupil) for account in people):
@@ -86,10 +85,10 @@ async def tell_of_trial(session: AsyncSession, row: TrialRow, policy: TrialPolic
             await _plan_ending(session, person, row, policy, at)
         elif pupil not in letter.pupils or letter.state == "dropped":
             _add(letter, pupil, row, policy, at)
-    row.planned_for = row.reverts_on
+    await trials.planned(session, row)
 
 
-def _add(letter: LetterRow, pupil: str, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+def _add(letter: LetterRow, pupil: str, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
     """One more pupil in a letter that is not sent; a dropped one has something to say again."""
     if letter.state == "dropped":
         letter.state, letter.fault, letter.pupils = "planned", None, []
@@ -101,11 +100,9 @@ def _is_told_without(letter: LetterRow | None, pupil: str) -> bool:
     return letter is not None and letter.state == "handed_over" and pupil not in letter.pupils
 
 
-async def _plan_ending(
-    session: AsyncSession, person: AccountRow, row: TrialRow, policy: TrialPolicy, at: datetime
-) -> None:
+async def _plan_ending(session: AsyncSession, person: Account, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
     due = next_opening(max(at, row.tell_from), *policy.send_hours)
-    pupils = (row.pupil or "",)
+    pupils = (row.pupil,)
     await plan_letter(
         session, person.account, TRIAL_ENDING, str(row.reverts_on), at, due_at=due, day=row.reverts_on, pupils=pupils
     )
@@ -114,7 +111,7 @@ async def _plan_ending(
         await bounce(session, letter, at, "address_bounced_before")
 
 
-async def _reachable(session: AsyncSession, pupil: str) -> dict[str, AccountRow]:
+async def _reachable(session: AsyncSession, pupil: str) -> dict[str, Account]:
     """The accounts that must be told of this pupil: linked and confirmed (R26)."""
     found = await find_accounts(session, await desk.accounts_of(session, pupil))
     return {account: person for account, person in sorted(found.items()) if person.is_active}
@@ -135,7 +132,7 @@ async def bind_told(
 ) -> None:
     """Bind D for those pupils whose accounts were all told in time; who was linked meanwhile is told too (R21)."""
     for row in await trials.unbound(session, pupils, day):
-        people = await _reachable(session, row.pupil or "")
+        people = await _reachable(session, row.pupil)
         letters = {letter.account: letter for letter in await _letters(session, list(people), day)}
         tellings: list[Telling] = []
         for account, person in people.items():
@@ -144,7 +141,7 @@ async def bind_told(
                 await _plan_ending(session, person, row, policy, at)
             tellings.append("planned" if letter is None else _telling(letter))
         if at < row.told_by and trial_rules.is_bound(tellings):
-            await trials.bind(session, row, at, "told")
+            await trials.bind(session, row, at)
 
 
 def _telling(letter: LetterRow) -> Telling:
@@ -179,9 +176,9 @@ async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: st
         await desk.set_notice_pending(session, row.account, row.pupils, pending=True)
 
 
-async def day_moved(session: AsyncSession, row: TrialRow, day: date, at: datetime) -> None:
+async def day_moved(session: AsyncSession, row: Waiting, day: date, at: datetime) -> None:
     """Letters of a day that holds no more, for pupils it no longer concerns, are not sent (I20)."""
-    accounts = await desk.accounts_of(session, row.pupil or "")
+    accounts = await desk.accounts_of(session, row.pupil)
     for letter in await _letters(session, accounts, day):
         if letter.state == "planned" and letter.pupils == [row.pupil]:
             drop(session, letter, at, "day_moved")

@@ -182,6 +182,11 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway(Protocol):
     """The wall. Never call it with a database transaction open."""
 
+    @property
+    def livemode(self) -> bool:
+        """Whether real money moves here (R62)."""
+        ...
+
     async def open_checkout(self, wanted: OpenCheckout) -> Checkout:
         """Open a payment page; the same key gives the same page."""
         ...

@@ -46,9 +46,7 @@ async def reserve_refund(
     Asked again for the same order, reason and scope, the first refund is answered, whatever the amount (I13).
     Raises RefundTooLarge when all refunds together would exceed what was paid (R77), UnknownPayment.
     """
-    paid = await session.get(PaymentRow, payment, with_for_update=True, populate_existing=True)
-    if paid is None:
-        raise UnknownPayment("There is no such payment.", payment=str(payment))
+    paid = await _lock_payment(session, payment)
     query = select(RefundRow).where(
         RefundRow.order_id == paid.order_id, RefundRow.reason == reason, RefundRow.scope == scope
     )
@@ -159,6 +157,13 @@ async def claim_due(session: AsyncSession, at: datetime, limit: int = 20) -> lis
 async def next_due(session: AsyncSession) -> datetime | None:
     """When the next refund is to be sent or asked about."""
     return await session.scalar(select(func.min(RefundRow.due_at)).where(RefundRow.state.in_(UNSETTLED)))
+
+
+async def _lock_payment(session: AsyncSession, payment: UUID) -> PaymentRow:
+    row = await session.get(PaymentRow, payment, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise UnknownPayment("There is no such payment.", payment=str(payment))
+    return row
 
 
 def _move(row: RefundRow, paid: PaymentRow, after: str, at: datetime) -> None:

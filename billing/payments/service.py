@@ -78,11 +78,16 @@ async def read_intent(session: AsyncSession, intent_id: UUID) -> Intent:
     return _intent(await _intent_row(session, intent_id))
 
 
-async def latest_intent(session: AsyncSession, kind: str, target: str) -> Intent | None:
-    """The last attempt about `target`, if there was any."""
-    query = select(IntentRow).where(IntentRow.kind == kind, IntentRow.target == target)
-    row = await session.scalar(query.order_by(IntentRow.attempt.desc()).limit(1))
+async def last_of_kind(session: AsyncSession, kind: str, state: IntentState | None = None) -> Intent | None:
+    """The last intent of a kind, or the last that stands so, whatever its target."""
+    query = select(IntentRow).where(IntentRow.kind == kind).order_by(IntentRow.created_at.desc(), IntentRow.id.desc())
+    row = await session.scalar((query if state is None else query.where(IntentRow.state == state)).limit(1))
     return None if row is None else _intent(row)
+
+
+async def first_call_at(session: AsyncSession) -> datetime | None:
+    """When the provider was first asked for anything; before that it can have had nothing to tell us."""
+    return await session.scalar(select(func.min(IntentRow.created_at)))
 
 
 async def intent_of_checkout(session: AsyncSession, session_id: str, reference: str | None) -> Intent | None:
@@ -100,17 +105,6 @@ async def intent_of_checkout(session: AsyncSession, session_id: str, reference: 
         if row is not None and row.provider_id is not None:
             raise ForeignObject("This intent has another payment page.", session=session_id)
     return None if row is None else _intent(row)
-
-
-async def unsettled_intents(session: AsyncSession, at: datetime, limit: int = 100) -> tuple[Intent, ...]:
-    """Intents without a known outcome, created before `at`, oldest first."""
-    query = (
-        select(IntentRow)
-        .where(IntentRow.state.in_(("new", "unknown")), IntentRow.created_at <= at)
-        .order_by(IntentRow.created_at)
-        .limit(limit)
-    )
-    return tuple(_intent(row) for row in await session.scalars(query))
 
 
 async def begin_try(session: AsyncSession, intent_id: UUID, at: datetime) -> tuple[Intent, Step]:

@@ -67,6 +67,11 @@ class StripeGateway:
         )
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
+    @property
+    def livemode(self) -> bool:
+        """Whether the key is one for real money; every object read must agree."""
+        return self._livemode
+
     async def open_checkout(self, wanted: OpenCheckout) -> Checkout:
         """Open a payment page. No e-mail, no stored method, no invoice of Stripe's (R4, R37, R61)."""
         sessions, body = self._stripe.v1.checkout.sessions, _session(wanted)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from billing.kernel.attendance import Attendance
 from billing.kernel.clock import SharedClock
 from billing.kernel.db import Database
 from billing.kernel.errors import BillingError
 from billing.kernel.settings import load
 from billing.kernel.work import Work
-from billing.sandbox.attendance import Attendance
 from billing.wiring import build
 
 _MOST_PASSES = 10_000

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from billing.catalog.push import push
-from billing.catalog.service import remember_prices
 from billing.kernel import keys
 from billing.kernel.keys import SCOPES
 from billing.kernel.settings import load
@@ -20,7 +19,6 @@ async def seed(services: Services, folder: Path) -> None:
     """Everything the demo shows. The key's file comes last: while it is missing, nothing has been seeded."""
     at = services.clock.now()
     async with services.database.begin() as session:
-        await remember_prices(session, services.catalogue, at)
         _, key = keys.create_key(session, at, "sandbox", SCOPES, mode="test")
     await push(services.gateway, services.catalogue)
     async with Families(services.settings.public_url, services.settings.sandbox_outside, key) as families:

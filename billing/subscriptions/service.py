@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import cast
 
 import msgspec
 from sqlalchemy import func, select, update
@@ -80,6 +81,11 @@ async def end(session: AsyncSession, row: SubscriptionRow, at: datetime, to: Sta
     await desk.end_grants(session, subscription_id(row), at, reason)
     audit.record(session, at, "subscription.moved", subscription_id(row), account=row.account, before=before, after=to)
     outbox.put(session, "subscription.ended", at, subscription=subscription_id(row), pupil=row.pupil)
+
+
+def is_in_force(row: SubscriptionRow, at: datetime) -> bool:
+    """Whether the right still counts at `at`: it runs now, or begins later."""
+    return rules.state_at(cast("State", row.state), row.until, at) in rules.ENTITLING
 
 
 async def of_order(session: AsyncSession, order: str) -> list[SubscriptionRow]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, delete, get, put
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,7 +109,10 @@ async def _link_out(session: AsyncSession, link: Link, catalogue: Catalogue, at:
     tags=["Pupils"],
     summary="Link a pupil to an account",
     status_code=200,
-    responses=problem_answers(400, 401, 403, 404, 415, 429, 503),
+    responses={
+        201: ResponseSpec(PupilLinkOut, description="Linked", generate_examples=False),
+        **problem_answers(400, 401, 403, 404, 413, 415, 429, 503),
+    },
 )
 async def link_pupil(
     account: FromPath[Ref],

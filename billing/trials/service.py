@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
+import msgspec
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +24,16 @@ _IS_WAITING = and_(
     TrialRow.converted_at.is_(None),
     TrialRow.staff_since.is_(None),
 )
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A trial that waits for its day to be told of, from `tell_from` until before `told_by`. Its row is locked."""
+
+    id: UUID
+    pupil: str
+    reverts_on: date
+    tell_from: datetime
+    told_by: datetime
 
 
 def origin(row: TrialRow) -> str:
@@ -127,21 +139,37 @@ async def _open(session: AsyncSession, pupils: Collection[str]) -> list[TrialRow
     return list(await session.scalars(query.with_for_update()))
 
 
-async def unbound(session: AsyncSession, pupils: Collection[str], reverts: date) -> list[TrialRow]:
+async def unbound(session: AsyncSession, pupils: Collection[str], reverts: date) -> list[Waiting]:
     """Those of the pupils' trials that are planned to end on `reverts` and wait to be told, locked."""
     query = select(TrialRow).where(_IS_WAITING, TrialRow.pupil.in_(pupils), TrialRow.reverts_on == reverts)
-    return list(await session.scalars(query.order_by(TrialRow.id).with_for_update()))
+    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.id).with_for_update())]
 
 
-async def bind(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
-    """D holds from now on: the grant ends at D with no job running (R20, R131)."""
+def _told(row: TrialRow) -> Waiting:
+    return Waiting(row.id, row.pupil or "", row.reverts_on, row.tell_from, row.told_by)
+
+
+async def planned(session: AsyncSession, trial: Waiting) -> None:
+    """Letters that name the trial's present day are planned."""
+    row = await session.get_one(TrialRow, trial.id)
+    row.planned_for = row.reverts_on
+
+
+async def bind(session: AsyncSession, trial: Waiting, at: datetime) -> None:
+    """Everybody was told: D holds from now on."""
+    await _bind(session, await session.get_one(TrialRow, trial.id), at, "told")
+
+
+async def _bind(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
+    """The grant ends at D with no job running (R20, R131)."""
     row.bound_at, row.bound_reason = at, reason
     await desk.bind(session, origin(row))
     audit.record(session, at, "trial.bound", origin(row), reason=reason, reverts_on=str(row.reverts_on))
 
 
-async def prolong(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+async def prolong(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at: datetime) -> None:
     """D was not told in time: a later day is planned; after too many, the case is a task for staff (R21)."""
+    row = await session.get_one(TrialRow, trial.id)
     if row.prolongations >= policy.most_prolongations:
         row.staff_since = at
         audit.record(session, at, "trial.staff_task_opened", origin(row), reason="not_told_after_prolongations")
@@ -159,18 +187,18 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
     audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
 
 
-async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[TrialRow]:
+async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
     """Trials whose time to tell has come and is not over, oldest day first, locked."""
     query = _waiting().where(
         TrialRow.tell_from <= at, TrialRow.told_by > at, TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on)
     )
-    return list(await session.scalars(query.order_by(TrialRow.reverts_on, TrialRow.id).limit(limit)))
+    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.reverts_on, TrialRow.id).limit(limit))]
 
 
-async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[TrialRow]:
+async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
     """Trials whose day can no longer be told of in time, locked."""
     query = _waiting().where(TrialRow.told_by <= at)
-    return list(await session.scalars(query.order_by(TrialRow.told_by, TrialRow.id).limit(limit)))
+    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.told_by, TrialRow.id).limit(limit))]
 
 
 async def next_to_tell(session: AsyncSession) -> datetime | None:
@@ -181,8 +209,9 @@ async def next_to_tell(session: AsyncSession) -> datetime | None:
     return min((instant for instant in (first, late) if instant is not None), default=None)
 
 
-async def postpone(session: AsyncSession, row: TrialRow, policy: TrialPolicy, at: datetime) -> None:
+async def postpone(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at: datetime) -> None:
     """One day later: an account was told of this very day before, without this pupil, and a day is told once (I18)."""
+    row = await session.get_one(TrialRow, trial.id)
     await _move(session, row, row.reverts_on + timedelta(days=1), policy, at)
 
 
@@ -202,7 +231,7 @@ async def close_silently(session: AsyncSession, at: datetime, limit: int) -> int
     )
     rows = (await session.scalars(query)).all()
     for row in rows:
-        await bind(session, row, at, "converted" if row.converted_at is not None else "nobody_linked")
+        await _bind(session, row, at, "converted" if row.converted_at is not None else "nobody_linked")
     return len(rows)
 
 

@@ -90,11 +90,12 @@ def test_the_language_follows_the_wishes_of_the_browser(field: str | None, langu
     assert choose(field) == language
 
 
-def test_a_preferred_language_beats_the_browser_if_we_speak_it() -> None:
-    assert choose("en", "uk") == "uk"
-    assert choose("en", "uk-UA") == "uk"
-    assert choose("en", "de") == "en"
-    assert choose("en", "") == "en"
+def test_the_preferred_language_is_taken_where_the_browser_asks_for_none_of_ours() -> None:
+    assert choose("en", "uk") == "en"
+    assert choose(None, "uk-UA") == "uk"
+    assert choose("de", "uk") == "uk"
+    assert choose("de", "fr") == "pl"
+    assert choose("", "") == "pl"
 
 
 @given(st.text(max_size=300))

@@ -233,5 +233,7 @@ async def test_i15_a_send_is_counted_before_it_is_made_so_that_a_crash_leaves_it
         left, step = await service.begin_try(session, intent.id, AT + timedelta(seconds=5))
         assert (left.state, left.tries, step) == ("unknown", 2, "send")
         assert (await service.begin_try(session, intent.id, AT))[1] == "look_up"
-        (open_one,) = await service.unsettled_intents(session, AT)
-        assert open_one.id == intent.id
+        last = await service.last_of_kind(session, "checkout")
+        assert last is not None
+        assert last.id == intent.id
+        assert await service.last_of_kind(session, "checkout", "done") is None

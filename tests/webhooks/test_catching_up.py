@@ -1,16 +1,28 @@
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
+import pytest
 
-from billing.kernel.clock import FixedClock
+from billing.kernel.days import WARSAW, day_of
 from billing.kernel.db import Database
 from billing.kernel.work import Work
+from billing.payments import service as payments
 from billing.payments.stripe_gateway import StripeGateway
-from tests.gateway.world import World
-from tests.webhooks.conftest import Door, kept
+from tests.gateway.world import START, World
+from tests.webhooks.conftest import kept
 from webhooks.catching_up import catching_up
 from webhooks.inbox import EventRow
 from webhooks.translate import HANDLED
+
+LOOK = START + timedelta(days=1)
+"""An hour after the first daily look is due: 4:00 in Warsaw on the day after the first call."""
+
+
+@pytest.fixture
+async def work(database: Database, gateway: StripeGateway) -> Work:
+    """The daily look, after the provider has been asked for something."""
+    async with database.begin() as session:
+        await payments.reserve(session, "checkout", "ord_1", {}, START)
+    return catching_up(database, gateway)
 
 
 async def lose_everything(world: World) -> None:
@@ -22,51 +34,65 @@ async def lose_everything(world: World) -> None:
     assert world.receiver.letters == []
 
 
-def work_of(database: Database, gateway: StripeGateway) -> Work:
-    return catching_up(database, gateway, expects_livemode=False)
+async def due(database: Database, work: Work) -> datetime | None:
+    async with database.begin() as session:
+        return await work.next_due(session)
 
 
-async def new_ones(database: Database) -> dict[str, EventRow]:
+async def found_in(database: Database) -> dict[str, EventRow]:
     return {row.type: row for row in await kept(database)}
 
 
 async def test_i02_events_that_were_never_delivered_are_found_once(
-    world: World, gateway: StripeGateway, database: Database, clock: FixedClock
+    world: World, work: Work, database: Database
 ) -> None:
     await lose_everything(world)
-    work = work_of(database, gateway)
-    assert await work.run(clock.now()) == 1
-    found = await new_ones(database)
+    assert await work.run(LOOK) == 1
+    found = await found_in(database)
     assert {"checkout.session.completed", "charge.dispute.created"} <= set(found) <= set(HANDLED)
     assert {row.state for row in found.values()} == {"new"}
-    assert await work.run(clock.now()) == 0
-    world.hands.pass_by(days=1)
-    await work.run(clock.now() + timedelta(days=1))
-    assert len(await new_ones(database)) == len(found)
+    assert await work.run(LOOK) == 0
+    assert await work.run(LOOK + timedelta(days=1)) == 1
+    assert len(await found_in(database)) == len(found)
 
 
 async def test_events_that_were_acknowledged_are_not_asked_for_again(
-    world: World, gateway: StripeGateway, database: Database, clock: FixedClock, door: Door
+    world: World, work: Work, database: Database
 ) -> None:
     await world.paid()
     await world.standin.deliver_due()
-    assert await work_of(database, gateway).run(clock.now()) == 1
+    assert await work.run(LOOK) == 1
     assert await kept(database) == []
 
 
 async def test_f33_while_the_provider_is_down_it_is_tried_again_every_hour_and_nothing_is_skipped(
-    world: World, gateway: StripeGateway, database: Database, clock: FixedClock
+    world: World, work: Work, database: Database
 ) -> None:
     await lose_everything(world)
-    work = work_of(database, gateway)
     await world.control("faults", {"api": "error_500"})
-    assert await work.run(clock.now()) == 0
-    async with database.begin() as session:
-        assert await _due(work, session) == clock.now() + timedelta(hours=1)
+    assert await work.run(LOOK) == 0
+    assert await due(database, work) == LOOK + timedelta(hours=1)
     await world.control("faults", {"api": "normal"})
-    assert await work.run(clock.now() + timedelta(hours=1)) == 1
-    assert "charge.dispute.created" in await new_ones(database)
+    assert await work.run(LOOK + timedelta(hours=1)) == 1
+    assert "charge.dispute.created" in await found_in(database)
 
 
-async def _due(work: Work, session: AsyncSession) -> object:
-    return await work.next_due(session)
+async def test_i23_there_is_one_look_a_day_at_four_in_warsaw_also_over_both_clock_changes(
+    database: Database, work: Work
+) -> None:
+    days: list[date] = []
+    for _ in range(200):
+        at = await due(database, work)
+        assert at is not None
+        assert at.astimezone(WARSAW).hour == 4
+        async with database.begin() as session:
+            look = await payments.reserve(session, "events", day_of(at).isoformat(), {}, at)
+            await payments.record_done(session, look.id, look.key, at)
+        days.append(day_of(at))
+    assert days == [day_of(START) + timedelta(days=number) for number in range(1, 201)]
+
+
+async def test_nothing_is_looked_for_before_anything_was_asked(database: Database, gateway: StripeGateway) -> None:
+    work = catching_up(database, gateway)
+    assert await due(database, work) is None
+    assert await work.run(LOOK) == 0

@@ -27,14 +27,15 @@ VIEWED: Final = "finance.viewed"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened. `what` is a word of `words_codes`; amounts are grosz, negative when money leaves us."""
+    """One thing that happened. `what` and `codes` are words of `words_codes`, or stand for themselves; amounts are
+    grosz, negative when money leaves us."""
 
     at: datetime
     room: Room
     what: str
     subject: str
     state: str | None = None
-    text: str = ""
+    codes: tuple[str, ...] = ()
     amount: int | None = None
     href: str | None = None
     since: datetime | None = None
@@ -69,14 +70,14 @@ async def timeline(session: AsyncSession, scope: Scope) -> list[Entry]:
     entries += await _events(session, scope)
     ours = [public("sub", row.id) for row in passes] + [public("trl", row.id) for row in trials]
     entries += await _acts(session, scope, ours)
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+    return sorted(entries, key=lambda entry: entry.at)[::-1]
 
 
 def _order(row: OrderRow) -> Iterable[Entry]:
     name = public("ord", row.id)
     href = f"/finance/orders/{name}"
-    text = f"{row.number} · {row.product_name}"
-    common: dict[str, Any] = {"room": "money", "subject": name, "text": text, "href": href, "amount": row.total}
+    codes = (str(row.number), row.product_name)
+    common: dict[str, Any] = {"room": "money", "subject": name, "codes": codes, "href": href, "amount": row.total}
     yield Entry(at=row.created_at, what="order_made", state=row.state, **common)
     if row.paid_at is not None:
         yield Entry(at=row.paid_at, what="order_paid", **common)
@@ -85,8 +86,8 @@ def _order(row: OrderRow) -> Iterable[Entry]:
 async def _payments(session: AsyncSession, scope: Scope) -> list[Entry]:
     rows = await session.scalars(select(PaymentRow).where(PaymentRow.order_id.in_(scope.order_ids)))
     return [
-        Entry(at=row.captured_at, room="money", what="payment", subject=row.order_id, amount=row.amount, text=(
-            f"{row.method} · {row.stripe_payment_intent}"), href=f"/finance/orders/{row.order_id}")
+        Entry(at=row.captured_at, room="money", what="payment", subject=row.order_id, amount=row.amount,
+              codes=(row.method, row.stripe_payment_intent), href=f"/finance/orders/{row.order_id}")
         for row in rows
     ]  # fmt: skip
 
@@ -95,7 +96,7 @@ async def _refunds(session: AsyncSession, scope: Scope) -> list[Entry]:
     rows = await session.scalars(select(RefundRow).where(RefundRow.order_id.in_(scope.order_ids)))
     return [
         Entry(at=row.settled_at or row.created_at, room="money", what="refund", subject=public("ref", row.id),
-              state=row.state, text=f"{row.reason} · {row.approved_by}", amount=-row.amount,
+              state=row.state, codes=(row.reason, row.approved_by), amount=-row.amount,
               href=f"/finance/orders/{row.order_id}")
         for row in rows
     ]  # fmt: skip
@@ -105,7 +106,7 @@ async def _books(session: AsyncSession, scope: Scope) -> list[Entry]:
     """One entry for each side of each posting; together they come to zero."""
     query = select(LedgerLineRow).where(LedgerLineRow.order_id.in_(scope.order_ids)).order_by(LedgerLineRow.id)
     return [
-        Entry(at=row.at, room="money", what="booked", subject=row.order_id, text=f"{row.account} · {row.cause}",
+        Entry(at=row.at, room="money", what="booked", subject=row.order_id, codes=(row.account, row.cause),
               amount=row.amount, href=f"/finance/orders/{row.order_id}#ledger")
         for row in await session.scalars(query)
     ]  # fmt: skip
@@ -124,7 +125,7 @@ def _pass(row: SubscriptionRow) -> Entry:
         what="pass_begun",
         subject=public("sub", row.id),
         state=row.state,
-        text=f"{row.pupil} · {row.product}",
+        codes=(row.pupil, row.product),
         since=row.since,
         until=row.until,
         href=f"/finance/orders/{row.order_id}" if row.order_id else None,
@@ -137,7 +138,7 @@ async def _trials(session: AsyncSession, scope: Scope) -> list[TrialRow]:
 
 
 def _trial(row: TrialRow) -> Iterable[Entry]:
-    common: dict[str, Any] = {"room": "rights", "subject": public("trl", row.id), "text": row.pupil or ""}
+    common: dict[str, Any] = {"room": "rights", "subject": public("trl", row.id), "codes": (row.pupil or "",)}
     yield Entry(at=row.starts_at, what="trial_started", since=row.starts_at, until=row.ends_at, **common)
     if row.bound_at is not None:
         yield Entry(at=row.bound_at, what="trial_bound", state=row.bound_reason, until=row.ends_at, **common)
@@ -153,7 +154,7 @@ async def _grants(session: AsyncSession, scope: Scope) -> list[Entry]:
     query = select(GrantRow).where(GrantRow.pupil.in_(scope.pupils)).order_by(GrantRow.id.desc()).limit(MOST)
     return [
         Entry(at=row.created_at, room="rights", what="grant", subject=row.origin, state=row.end_reason or row.source,
-              text=f"{row.pupil} · {', '.join(row.features)}", since=row.since, until=row.until)
+              codes=(row.pupil, ", ".join(row.features)), since=row.since, until=row.until)
         for row in await session.scalars(query)
     ]  # fmt: skip
 
@@ -167,8 +168,7 @@ async def _letters(session: AsyncSession, scope: Scope) -> list[Entry]:
     query = select(LetterRow).where(hit).order_by(LetterRow.id.desc()).limit(MOST)
     return [
         Entry(at=row.handed_over_at or row.created_at, room="letters", what="letter",
-              subject=public("ntc", row.id), state=row.state, text=" · ".join(
-                  part for part in (row.kind, row.subject or row.fault) if part),
+              subject=public("ntc", row.id), state=row.state, codes=_present(row.kind, row.subject or row.fault),
               href=f"/finance/letters/{public('ntc', row.id)}")
         for row in await session.scalars(query)
     ]  # fmt: skip
@@ -179,7 +179,7 @@ async def _links(session: AsyncSession, scope: Scope) -> list[Entry]:
     query = select(row).where(_of(row.account, scope)).order_by(row.id.desc()).limit(MOST)
     return [
         Entry(at=row.issued_at, room="letters", what="link_issued", subject=public("lnk", row.id),
-              text=", ".join(row.pupils), until=row.expires_at)
+              codes=tuple(row.pupils), until=row.expires_at)
         for row in await session.scalars(query)
     ]  # fmt: skip
 
@@ -197,7 +197,7 @@ async def _events(session: AsyncSession, scope: Scope) -> list[Entry]:
     query = select(EVENT).where(EVENT.c.object_id.in_(known)).order_by(EVENT.c.received_at.desc()).limit(MOST)
     return [
         Entry(at=row.received_at, room="stripe", what="stripe_event", subject=row.id, state=row.state,
-              text=f"{row.type} · {row.note or ''}".rstrip(" ·"), href=f"/finance/events?q={row.id}")
+              codes=_present(row.type, row.note), href=f"/finance/events?q={row.id}")
         for row in (await session.execute(query) if known else ())
     ]  # fmt: skip
 
@@ -209,7 +209,7 @@ async def _acts(session: AsyncSession, scope: Scope, ours: list[str]) -> list[En
     hit = or_(_of(row.account, scope), row.subject.in_(subjects))
     query = select(row).where(hit, row.action != VIEWED).order_by(row.at.desc(), row.id.desc()).limit(MOST)
     return [
-        Entry(at=row.at, room="acts", what="act", subject=row.subject, text=told(row))
+        Entry(at=row.at, room="acts", what="act", subject=row.subject, codes=_told(row))
         for row in await session.scalars(query)
     ]
 
@@ -219,7 +219,11 @@ def _of(account: InstrumentedAttribute[str | None] | InstrumentedAttribute[str],
     return false() if scope.account is None else account == scope.account
 
 
-def told(row: AuditRow) -> str:
-    """An act in one line: what, by whom, from which state to which, why."""
-    moved = " → ".join(state for state in (row.before, row.after) if state)
-    return " · ".join(part for part in (row.action, row.actor, moved, row.reason) if part)
+def _told(row: AuditRow) -> tuple[str, ...]:
+    """An act: what, by whom, from which state to which, why."""
+    moved = " → ".join(_present(row.before, row.after))
+    return _present(row.action, row.actor, moved, row.reason)
+
+
+def _present(*parts: str | None) -> tuple[str, ...]:
+    return tuple(part for part in parts if part)

@@ -1,6 +1,6 @@
 """What waits for people: letters, events, messages, refunds and trials that did not go by themselves; the audit log."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.finance.filters import pattern_of
+from billing.finance.filters import AuditAsked, pattern_of
 from billing.finance.queries.sql import EVENT, like
 from billing.kernel.audit import AuditRow
 from billing.kernel.days import end_of, start_of
@@ -42,18 +42,6 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[OutboxRow]
     events: list[EventSeen]
     counts: dict[str, int]
-
-
-class AuditAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters of the audit log: parts of texts, and Warsaw days, both included."""
-
-    actor: str = ""
-    action: str = ""
-    subject: str = ""
-    first: date | None = None
-    last: date | None = None
-    after: UUID | None = None
-    size: int = 50
 
 
 async def events(session: AsyncSession, event: str | None, state: str | None) -> list[EventSeen]:
