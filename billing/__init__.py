@@ -8,7 +8,7 @@ privacy                        erasing a person, deleting the unconfirmed, givin
 finance, notices               the staff's reading room; letters, each sent once
 withdrawals                    refunds: asked for, sent, answered
 checkout                       the order page: reserve | ask the provider | record
-subscriptions, sponsorships    paid rights over time
+subscriptions                  paid rights over time
 trials                         when a trial starts, ends, reverts; whom to tell, by when
 activation                     links in mails: fourteen days, powerless on GET
 accounts                       people and schools

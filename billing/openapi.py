@@ -7,7 +7,7 @@ from billing.kernel.describing import complete
 from billing.kernel.settings import load
 from billing.wiring import build
 
-_PLACE = {
+PLACE = {
     "BILLING_DATABASE_URL": "postgresql+asyncpg://localhost/billing",
     "BILLING_BROKER_URL": "redis://localhost/0",
     "BILLING_PUBLIC_URL": "https://billing.example",
@@ -25,4 +25,4 @@ _PLACE = {
 
 def description() -> dict[str, Any]:
     """The whole description as plain data."""
-    return complete(create_app(build(load(_PLACE))))
+    return complete(create_app(build(load(PLACE))))

@@ -132,11 +132,11 @@ class Hand:
         mail = changes.pop("email", f"{name}@rodzice.example")
         person = {"email": mail, "locale": "pl", "kind": "guardian", "age_band": "adult", "email_confirmed": True}
         self.api("PUT", f"/v1/accounts/{name}", person | changes, expect=201)
-        return Family(name, mail, school=f"szkola-{name}")
+        return Family(name, mail, school=f"szkola-{self._mark}-{number}")
 
     def link(self, family: Family, pupil: str | None = None, expect: int = 201) -> dict[str, Any]:
         """Link a pupil, a new one unless named; answers the pupil's trial."""
-        pupil = pupil or f"uczen-{family.account}-{len(family.pupils) + 1}"
+        pupil = pupil or f"uczen-{self._mark}-{next(_numbers)}"
         path = f"/v1/accounts/{family.account}/pupils/{pupil}"
         linked = self.api("PUT", path, {"school": family.school}, expect=expect)
         if pupil not in family.pupils:

@@ -73,15 +73,16 @@ async def place_order(
             opened = await _open(database, gateway, catalogue, place, order, at)
         except NeverMade:
             continue
-        if opened.status == "open" and opened.url is not None:
+        if opened is not None and opened.status == "open" and opened.url is not None:
             return opened.url
     return page
 
 
 async def _open(
     database: Database, gateway: Gateway, catalogue: Catalogue, place: Place, order: OrderRow, at: datetime
-) -> Checkout:
-    """The order's open page; a former page is read first, since it may have been paid unheard (R56, F38)."""
+) -> Checkout | None:
+    """The order's open page; a former page is read first, since it may have been paid unheard (R56, F38). None when
+    another click has opened one since `order` was read: only the first may, or there would be two to pay on (I11)."""
     if order.session_id is not None:
         former = await gateway.read_checkout(order.session_id)
         async with database.begin() as session:
@@ -90,6 +91,8 @@ async def _open(
             return former
     async with database.begin() as session:
         row = await service.lock_order(session, order.id)
+        if row.session_id != order.session_id:
+            return None
         intent = await service.reserve_session(session, row, catalogue, place.public_url, at)
     back = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
     opened = await calls.open_checkout(

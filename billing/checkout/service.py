@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, select
@@ -154,6 +155,13 @@ async def _new_order(
     )
     session.add(row)
     await session.flush()
+    _keep_consents(session, key, accepted, at)
+    audit.record(session, at, "order.made", order_id(row), account=row.account, after="incomplete", total=row.total)
+    return row
+
+
+def _keep_consents(session: AsyncSession, order: UUID, accepted: Accepted, at: datetime) -> None:
+    """What stood beside each box, and whether it was ticked (R43, R92)."""
     for kind, text, given in (
         ("start_now", accepted.start_now_hash, accepted.start_now),
         ("terms", accepted.terms_hash, True),
@@ -161,7 +169,7 @@ async def _new_order(
         session.add(
             ConsentRow(
                 id=new_id(at),
-                order_id=key,
+                order_id=order,
                 kind=kind,
                 text_hash=text,
                 version=accepted.terms_version,
@@ -169,8 +177,6 @@ async def _new_order(
                 at=at,
             )
         )
-    audit.record(session, at, "order.made", order_id(row), account=row.account, after="incomplete", total=row.total)
-    return row
 
 
 def _sold_until(offer: Offer, catalogue: Catalogue) -> datetime:

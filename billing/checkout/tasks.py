@@ -10,9 +10,10 @@ from billing.checkout import rules
 from billing.checkout.fulfilment import apply_checkout
 from billing.checkout.tables import OrderRow
 from billing.kernel.db import Database
-from billing.kernel.work import Work
+from billing.kernel.work import Work, one_by_one
 from billing.payments.gateway import Gateway, ProviderError
 
+SWEEP = "checkout.sweep"
 _BATCH = 20
 
 log = structlog.get_logger(__name__)
@@ -26,17 +27,19 @@ def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
 
     async def run(at: datetime) -> int:
         due = await _claim(database, at)
-        for session_id in due:
-            try:
-                page = await gateway.read_checkout(session_id)
-            except ProviderError as fault:
-                log.warning("order_not_read", fault=type(fault).__name__)
-                continue
-            async with database.begin() as session:
-                await apply_checkout(session, page, at)
+        await one_by_one(SWEEP, due, lambda session_id: look(session_id, at))
         return len(due)
 
-    return (Work(name="checkout.sweep", queue="webhooks", next_due=next_due, run=run),)
+    async def look(session_id: str, at: datetime) -> None:
+        try:
+            page = await gateway.read_checkout(session_id)
+        except ProviderError as fault:
+            log.warning("order_not_read", fault=type(fault).__name__)
+            return
+        async with database.begin() as session:
+            await apply_checkout(session, page, at)
+
+    return (Work(name=SWEEP, queue="webhooks", next_due=next_due, run=run),)
 
 
 async def _claim(database: Database, at: datetime) -> list[str]:

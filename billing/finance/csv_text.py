@@ -13,7 +13,7 @@ from typing import Final
 from billing.kernel.days import day_of
 
 BOM: Final = "\ufeff"
-MEDIA_TYPE: Final = "text/csv; charset=utf-8"
+MEDIA_TYPE: Final = "text/csv"  # the framework adds the charset
 # A place where a careless reader may see a cell begin: the start, or after a quote, a separator or a line's end.
 _FORMULA: Final = re.compile(r"(?<![^;,\"'\r\n])(?=[\s\"']*[=+\-@\t\r＝＋－＠])")
 

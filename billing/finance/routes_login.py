@@ -91,7 +91,7 @@ def static(name: FromPath[str]) -> Response[bytes]:
     if name != pages.STYLE:
         raise NotFound("There is no such file.")
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response((pages.STATIC / name).read_bytes(), media_type="text/css; charset=utf-8", headers=headers)
+    return Response((pages.STATIC / name).read_bytes(), media_type="text/css", headers=headers)
 
 
 def _refused(request: AnyRequest, title: str) -> Response[Any]:

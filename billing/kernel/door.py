@@ -30,6 +30,7 @@ _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
     (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
 )
@@ -141,7 +142,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    headers = [(name, _with_head(value) if name.lower() == b"allow" else value) for name, value in headers]
+    headers = [(name, _allowed(scope, value) if name.lower() == b"allow" else value) for name, value in headers]
     have = {name.lower() for name, _ in headers}
     headers += [(name, value) for name, value in _SAFE_HEADERS if name not in have]
     headers.append((b"x-request-id", request_id.encode()))
@@ -149,10 +150,15 @@ def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) 
     return headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
 
 
-def _with_head(allowed: bytes) -> bytes:
-    """The methods of an address: where GET is answered, HEAD is."""
-    methods = {part.strip() for part in allowed.split(b",")}
-    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
+def _allowed(scope: Scope, told: bytes) -> bytes:
+    """The methods of an address: where GET is answered, HEAD is. To OPTIONS the framework tells those only that were
+    registered first."""
+    methods = {part.strip() for part in told.decode().split(",")}
+    if scope["method"] == "OPTIONS":
+        for route in scope["litestar_app"].routes:
+            if getattr(route, "path_format", None) == scope.get("path_template"):
+                methods |= {str(method) for method in getattr(route, "methods", ())}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods)).encode()
 
 
 def _note(method: str, scope: Scope, status: int, took: float) -> None:

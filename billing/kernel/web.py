@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, cast
@@ -92,14 +92,15 @@ async def known_query(connection: AnyConnection, handler: BaseRouteHandler) -> N
         for name, field in described.items()
         if isinstance(definition := field.kwarg_definition, QueryParameter)
     }
-    given = connection.query_params.multi_items()
+    given = list(connection.query_params.multi_items())
     times = Counter(name for name, _ in given)
     faults = [Fault(name[:64], "unknown_parameter", "There is no such parameter") for name in times if name not in query]
     faults += [Fault(name, "repeated", "Given more than once") for name in query if times[name] > 1]
-    for name, value in [*given, *connection.path_params.items()]:
-        wanted = query.get(name) or (described[name].raw if name in connection.path_params else None)
-        if wanted is not None and (words := _fault_of(value, wanted)) is not None:
-            faults.append(Fault(name, "invalid", words))
+    path = {name: described[name].raw for name in connection.path_params if name in described}
+    for wanted, values in ((query, given), (path, connection.path_params.items())):
+        for name, value in values:
+            if name in wanted and (words := _fault_of(value, wanted[name])) is not None:
+                faults.append(Fault(name, "invalid", words))
     if faults:
         faults += _body_faults(connection, handler)
         raise Malformed("The request cannot be understood; `errors` names every fault.", faults=tuple(faults))
@@ -119,6 +120,16 @@ def _body_faults(connection: AnyConnection, handler: BaseRouteHandler) -> tuple[
     if wanted is None or body is None:
         return ()
     return faults_in(body, wanted.annotation) if body else (Fault("", "missing", "A JSON document is required"),)
+
+
+def page_of(keys: Sequence[str], limit: int, after: str | None) -> tuple[slice, str | None]:
+    """Which part of a list is asked for, and the `next` that leads on; Malformed where `after` is not of the list."""
+    if after is not None and after not in keys:
+        fault = Fault("after", "invalid", "Not in this list; begin again without it")
+        raise Malformed("The page asked for cannot be found.", faults=(fault,))
+    start = keys.index(after) + 1 if after is not None else 0
+    end = start + limit
+    return slice(start, end), keys[end - 1] if len(keys) > end else None
 
 
 async def answer_once(

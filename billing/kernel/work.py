@@ -5,10 +5,17 @@ The broker carries only the name of a piece of work, as a doorbell. Ringing twic
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel import metrics
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -22,6 +29,23 @@ class Work(msgspec.Struct, frozen=True):
     queue: str
     next_due: Callable[[AsyncSession], Awaitable[datetime | None]]
     run: Callable[[datetime], Awaitable[int]]
+
+
+async def one_by_one(
+    name: str,
+    pieces: Iterable[T],
+    do: Callable[[T], Awaitable[None]],
+    put_off: Callable[[T], Awaitable[None]] | None = None,
+) -> None:
+    """Do each piece; one that raises is told in the log, put off if there is a way to, and delays no other (I24)."""
+    for piece in pieces:
+        try:
+            await do(piece)
+        except Exception:
+            metrics.WORK_FAILED.labels(name).inc()
+            log.exception("piece_failed", work=name)
+            if put_off is not None:
+                await put_off(piece)
 
 
 class Doorbell(Protocol):

@@ -1,4 +1,6 @@
 """Every table of the house, so that the schema and the code can be compared."""
+# pyright: reportUnusedImport=false
+# Importing a room's tables is what enters them into the metadata.
 
 from sqlalchemy import MetaData
 

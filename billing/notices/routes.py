@@ -15,7 +15,7 @@ from billing.accounts.service import get_account
 from billing.catalog.values import Catalogue
 from billing.kernel.days import iso
 from billing.kernel.ids import Ref
-from billing.kernel.web import AnyRequest, answer_once, problem_answers
+from billing.kernel.web import AnyRequest, answer_once, page_of, problem_answers
 from billing.notices import service
 from billing.notices.tables import LetterRow
 
@@ -73,9 +73,8 @@ async def list_notices(
     """Oldest first; `after` is the id of the last one of the page before."""
     await get_account(session, account)
     rows = [told(row) for row in await service.notices_of(session, account)]
-    start = next((index + 1 for index, row in enumerate(rows) if row.id == after), 0)
-    window, more = rows[start : start + limit], len(rows) > start + limit
-    return Notices(window, more, window[-1].id if more else None)
+    window, following = page_of([row.id for row in rows], limit, after)
+    return Notices(rows[window], following is not None, following)
 
 
 @post(

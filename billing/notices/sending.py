@@ -10,6 +10,7 @@ from sqlalchemy import select
 from billing.kernel.days import next_opening, within_hours
 from billing.kernel.db import Database
 from billing.kernel.outbox import MOST_TRIES, backoff
+from billing.kernel.work import one_by_one
 from billing.notices import service
 from billing.notices.compose import Desk, Dropped, Sealed, compose
 from billing.notices.letters import Written
@@ -37,8 +38,9 @@ class PostOffice:
     async def send_due(self, at: datetime) -> int:
         """Send one batch of what is due; answers how many letters were looked at."""
         claimed = await self._claim(at)
-        for key in claimed:
-            await self._send(key, at)
+        await one_by_one(
+            service.SEND, claimed, lambda key: self._send(key, at), lambda key: self._put_off(key, at, "fault_of_ours")
+        )
         return len(claimed)
 
     async def _claim(self, at: datetime) -> list[UUID]:
@@ -56,6 +58,7 @@ class PostOffice:
             for row in rows:
                 is_early = row.kind == service.TRIAL_ENDING and not within_hours(at, *hours)
                 row.due_at = next_opening(at, *hours) if is_early else at + LEASE
+                row.tries += 0 if is_early else 1
             return [row.id for row in rows if row.due_at == at + LEASE]
 
     async def _send(self, key: UUID, at: datetime) -> None:
@@ -92,19 +95,24 @@ class PostOffice:
             except Dropped as fault:
                 service.drop(session, row, at, fault.reason)
                 return None
-            row.tries += 1
             row.sending_since = at
             message_id = f"{service.letter_id(row)}@{self._host}"
             row.message_id = message_id
             return Envelope(sender=self._sender, to=sealed.to, message_id=message_id), sealed
 
     async def _undelivered(self, key: UUID, fault: Undelivered, at: datetime) -> None:
+        if not fault.is_permanent:
+            await self._put_off(key, at, fault.answer)
+            return
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            if fault.is_permanent:
-                await service.bounce(session, row, at, fault.answer)
-                return
-            row.sending_since, row.server_answer = None, fault.answer
+            await service.bounce(session, row, at, fault.answer)
+
+    async def _put_off(self, key: UUID, at: datetime, answer: str) -> None:
+        """Not taken this time: later again, and in the end a task for people. A trial's day moves before that (I19)."""
+        async with self._database.begin() as session:
+            row = await service.lock_letter(session, key)
+            row.sending_since, row.server_answer = None, answer
             row.due_at = at + backoff(row.tries)
             if row.kind != service.TRIAL_ENDING and row.tries >= MOST_TRIES:
                 row.state, row.fault = "parked", "too_many_tries"

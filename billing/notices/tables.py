@@ -1,4 +1,4 @@
-"""Letters: what must be written to whom, once: unique by (account, kind, about); for a trial's end, `about` is D (I18)."""
+"""Letters: what must be written to whom, once. Unique by (account, kind, about); of a trial, `about` is D (I18)."""
 
 from datetime import date, datetime
 from typing import Any

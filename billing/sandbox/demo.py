@@ -22,7 +22,7 @@ async def seed(services: Services, folder: Path) -> None:
         _, key = keys.create_key(session, at, "sandbox", SCOPES, mode="test")
     await push(services.gateway, services.catalogue)
     async with Families(services.settings.public_url, services.settings.sandbox_outside, key) as families:
-        await families.settle()
+        await families.live()
     place = folder / "api-key.new"
     place.write_text(key, encoding="utf-8")
     place.chmod(0o600)

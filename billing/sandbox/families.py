@@ -1,9 +1,13 @@
 """Families of the demo, each in another state, living through the public API, the mailbox and the pay page."""
 
 import re
+from datetime import timedelta
 from typing import Any, Self
 
 import httpx2
+
+LIVED_BEFORE = timedelta(days=47)
+"""How long the demo's families have lived when a person first looks."""
 
 _ADDRESS = re.compile(r"/activate/([A-Za-z0-9_-]+)")
 _OFFER = re.compile(r'name="offer" value="([0-9a-f]+)"')
@@ -23,19 +27,26 @@ class Families:
         await self._api.aclose()
         await self._outside.aclose()
 
-    async def settle(self) -> None:
-        """A few schools, and a family in each state a page may have to show."""
+    async def live(self) -> None:
+        """From `LIVED_BEFORE` ago until now: a few schools, and a family in each state a page may have to show."""
         await self._put("/v1/schools/sp-5", {"blocked_features": []})
         await self._put("/v1/schools/lo-2", {"blocked_features": ["messages"]})
-        await self._family("nowak", "sp-5", pupils=1)
-        await self._family("kowalska", "sp-5", pupils=3)
-        await self._family("shevchenko", "lo-2", pupils=1, locale="uk")
+        await self._family("nowak", "sp-5", pupils=1)  # told in time, did not pay: back on basic
         await self._pay(await self._family("wisniewska", "sp-5", pupils=2), "card", "succeeded")
+        await self._twice_paid()
+        await self._pass(days=25)
+        await self._family("dabrowska", "sp-5", pupils=1)  # told, the day has not come
+        await self._family("shevchenko", "lo-2", pupils=1, locale="uk")
+        await self._pass(days=22)
+        await self._family("kowalska", "sp-5", pupils=3)  # in the middle of the trial
         await self._pay(await self._family("zielinski", "sp-5", pupils=1), "blik", "pending")
         await self._pay(await self._family("wojcik", "lo-2", pupils=1), "p24", "declined")
-        await self._twice_paid()
         await self._put_account("lewandowska", {"email_confirmed": False})
         await self._outside.post("/drain", json={})
+
+    async def _pass(self, *, days: int) -> None:
+        answer = await self._outside.post("/clock", json={"advance": f"PT{days * 24}H"})
+        answer.raise_for_status()
 
     async def _family(self, name: str, school: str, *, pupils: int, locale: str = "pl") -> str:
         account = f"demo-{name}"

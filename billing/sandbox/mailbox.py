@@ -1,6 +1,7 @@
 """The sandbox's mailbox: a real SMTP server that keeps every letter, and misbehaves when told to."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -131,6 +132,7 @@ class Mailbox:
 
     async def serve(self, host: str, port: int) -> asyncio.Server:
         """Opens the SMTP door on the running event loop; the caller closes it."""
+        logging.getLogger("mail.log").setLevel(logging.WARNING)  # below that it names every recipient (I28)
         loop = asyncio.get_running_loop()
 
         def door() -> SMTP:

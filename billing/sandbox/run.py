@@ -15,6 +15,7 @@ from pathlib import Path
 
 from billing.kernel.clock import SharedClock
 from billing.sandbox.embedded import EmbeddedServerError, FolderLock
+from billing.sandbox.families import LIVED_BEFORE
 from billing.sandbox.home import Home
 from billing.sandbox.postgres import EmbeddedPostgres
 from billing.sandbox.processes import Child, Watcher, stop_all, stop_strays
@@ -47,7 +48,7 @@ def _run(home: Home, over: threading.Event, stack: ExitStack) -> int:
     stack.enter_context(FolderLock(home.folder, "A sandbox"))
     _check_port(home.port)
     stop_strays(str(home.folder))
-    SharedClock(home.clock)  # made once, before many processes would
+    _start_clock(home)
     watcher = Watcher()
     environment = _start_servers(home, watcher, stack)
     _say("Bringing the database up to date …")
@@ -63,6 +64,17 @@ def _run(home: Home, over: threading.Event, stack: ExitStack) -> int:
     watcher.look_until(over)
     _say("Stopping …")
     return 0
+
+
+def _start_clock(home: Home) -> None:
+    """The clock all processes share, made before they are. A new one begins in the past, so that the demo can live
+    through the weeks that lead to the present.
+    """
+    is_new = not home.clock.exists()
+    clock = SharedClock(home.clock)
+    if is_new:
+        clock.hold(clock.now() - LIVED_BEFORE)
+        clock.release()
 
 
 def _start_servers(home: Home, watcher: Watcher, stack: ExitStack) -> dict[str, str]:

@@ -14,7 +14,7 @@ from billing.accounts.service import get_account
 from billing.kernel.days import iso
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import Ref, parse
-from billing.kernel.web import problem_answers
+from billing.kernel.web import page_of, problem_answers
 from billing.subscriptions import rules, service
 from billing.subscriptions.rules import Kind, State
 from billing.subscriptions.tables import SubscriptionRow
@@ -76,12 +76,9 @@ async def list_subscriptions(
     await get_account(session, account)
     pupils = [link.pupil for link in await desk.links_of(session, account)]
     rows = await service.of_pupils(session, pupils)
-    if after is not None:
-        key = parse("sub", after)
-        rows = [row for row in rows if row.id < key]
-    data = [told(row, at, buyer=account) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Subscriptions(data, more, data[-1].id if more else None)
+    window, following = page_of([service.subscription_id(row) for row in rows], limit, after)
+    data = [told(row, at, buyer=account) for row in rows[window]]
+    return Subscriptions(data, following is not None, following)
 
 
 @get(

@@ -18,7 +18,7 @@ from billing.kernel import audit
 from billing.kernel.days import day_of, iso
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import Ref
-from billing.kernel.web import problem_answers
+from billing.kernel.web import page_of, problem_answers
 from billing.kernel.web_pages import Site
 from billing.trials import rules, service
 from billing.trials.tables import TrialRow
@@ -183,10 +183,9 @@ async def list_pupils(
     """In the order in which they were linked; `after` is the reference of the last pupil of the page before."""
     await get_account(session, account)
     links = await desk.links_of(session, account)
-    start = next((index + 1 for index, link in enumerate(links) if link.pupil == after), 0)
-    window, more = links[start : start + limit], len(links) > start + limit
-    data = [await _link_out(session, link, catalogue, at) for link in window]
-    return PupilLinks(data, more, window[-1].pupil if more else None)
+    window, following = page_of([link.pupil for link in links], limit, after)
+    data = [await _link_out(session, link, catalogue, at) for link in links[window]]
+    return PupilLinks(data, following is not None, following)
 
 
 handlers = (

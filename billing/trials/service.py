@@ -53,19 +53,16 @@ async def start_trial(
     at: datetime,
 ) -> TrialRow:
     """The pupil's trial of the season: started now if this season has not seen one, else the one there was (R18)."""
-    reverts = rules.reverts_on(policy, day_of(at))
+    known = pseudonym(secret, f"trial:{season}", pupil)
     fresh = {
         "id": new_id(at),
         "season": season,
         "season_ends": season_ends,
         "pupil": pupil,
-        "pupil_hash": pseudonym(secret, f"trial:{season}", pupil),
+        "pupil_hash": known,
         "starts_at": at,
-        "reverts_on": reverts,
-        "ends_at": start_of(reverts),
-        "told_by": rules.told_by(policy, reverts),
-        "tell_from": rules.tell_from(policy, reverts),
         "prolongations": 0,
+        **_dates(policy, rules.reverts_on(policy, day_of(at))),
     }
     made = await session.scalar(
         insert(TrialRow)
@@ -74,16 +71,26 @@ async def start_trial(
         .returning(TrialRow)
     )
     if made is not None:
-        audit.record(session, at, "trial.started", origin(made), after="running", reverts_on=str(reverts))
+        audit.record(session, at, "trial.started", origin(made), after="running", reverts_on=str(made.reverts_on))
         outbox.put(session, "trial.started", at, trial=origin(made), pupil=pupil)
         await _grant(session, made, features, at)
         return made
-    query = select(TrialRow).where(TrialRow.season == season, TrialRow.pupil_hash == fresh["pupil_hash"])
+    query = select(TrialRow).where(TrialRow.season == season, TrialRow.pupil_hash == known)
     row = (await session.scalars(query.with_for_update())).one()
     if row.pupil is None:
         row.pupil = pupil
         await _grant(session, row, features, at)
     return row
+
+
+def _dates(policy: TrialPolicy, reverts: date) -> dict[str, date | datetime]:
+    """All that follows from the day D."""
+    return {
+        "reverts_on": reverts,
+        "ends_at": start_of(reverts),
+        "told_by": rules.told_by(policy, reverts),
+        "tell_from": rules.tell_from(policy, reverts),
+    }
 
 
 async def _grant(session: AsyncSession, row: TrialRow, features: Collection[str], at: datetime) -> None:
@@ -180,9 +187,9 @@ async def prolong(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at
 
 async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: TrialPolicy, at: datetime) -> None:
     before = row.reverts_on
-    row.reverts_on, row.ends_at = reverts, start_of(reverts)
+    for name, value in _dates(policy, reverts).items():
+        setattr(row, name, value)
     row.planned_for = None
-    row.told_by, row.tell_from = rules.told_by(policy, reverts), rules.tell_from(policy, reverts)
     await desk.move_end(session, origin(row), row.ends_at, bound=False)
     audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
 

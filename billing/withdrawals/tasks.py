@@ -7,12 +7,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.db import Database
-from billing.kernel.work import Work
+from billing.kernel.work import Work, one_by_one
 from billing.payments import calls, refunds
 from billing.payments.calls import NeverMade
 from billing.payments.gateway import Gateway, ProviderBusy, ProviderRefused, ProviderUnknown
 from billing.withdrawals.service import apply_refund
 
+SEND = "refunds.send"
 _BATCH = 20
 
 log = structlog.get_logger(__name__)
@@ -27,11 +28,10 @@ def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
     async def run(at: datetime) -> int:
         async with database.begin() as session:
             claimed = await refunds.claim_due(session, at, limit=_BATCH)
-        for refund_id in claimed:
-            await _bring_on(database, gateway, refund_id, at)
+        await one_by_one(SEND, claimed, lambda refund_id: _bring_on(database, gateway, refund_id, at))
         return len(claimed)
 
-    return (Work(name="refunds.send", queue="webhooks", next_due=next_due, run=run),)
+    return (Work(name=SEND, queue="webhooks", next_due=next_due, run=run),)
 
 
 async def _bring_on(database: Database, gateway: Gateway, refund_id: UUID, at: datetime) -> None:

@@ -2,10 +2,9 @@
 
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.tables import AccountRow
@@ -23,6 +22,7 @@ from billing.payments.tables import IntentRow, PaymentRow, RefundRow
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Pass
 from billing.trials import service as trials
+from billing.trials.tables import TrialRow
 from entitlements import service as desk
 from webhooks.inbox import EventRow
 
@@ -81,6 +81,27 @@ async def make_trial(session: AsyncSession, pupil: str, at: datetime) -> str:
         at=at,
     )
     return trials.origin(row)
+
+
+async def make_many_trials(session: AsyncSession, number: int, at: datetime) -> None:
+    """Trials of pupils whom nobody links, in one statement."""
+    rows = [
+        {
+            "id": new_id(at + timedelta(seconds=each)),
+            "season": "2026/27",
+            "season_ends": date(2027, 6, 30),
+            "pupil": f"t{each}",
+            "pupil_hash": token_hash(f"t{each}"),
+            "starts_at": at + timedelta(seconds=each),
+            "reverts_on": date(2026, 11, 1),
+            "ends_at": UNTIL,
+            "told_by": UNTIL,
+            "tell_from": UNTIL,
+            "prolongations": 0,
+        }
+        for each in range(number)
+    ]
+    await session.execute(insert(TrialRow), rows)
 
 
 async def make_order(session: AsyncSession, at: datetime, **other: Any) -> OrderRow:
@@ -203,8 +224,6 @@ async def _paid(session: AsyncSession, order: OrderRow, name: str, at: datetime)
 
 
 async def _refunded(session: AsyncSession, name: str, at: datetime) -> str:
-    from sqlalchemy import select
-
     payment = (await session.scalars(select(PaymentRow))).one()
     refund = new_id(at)
     session.add(
@@ -272,7 +291,3 @@ async def _events(session: AsyncSession, at: datetime) -> None:
         )
     assert EVENT.name == EventRow.__tablename__
     assert {column.name for column in EVENT.columns} <= {column.name for column in EventRow.__table__.columns}
-
-
-def key_number(key: UUID) -> int:
-    return key.int

@@ -8,6 +8,7 @@ from tests.hand import ADD_ONS, DAY, MINUTE, MOMENT, Hand, instant, midnight, mo
 
 pytestmark = pytest.mark.slow
 
+
 def test_a_parent_who_pays_once_has_everything_until_30_june_and_is_never_asked_again(hand: Hand) -> None:
     """R5, R16, R20, R22, R46, R53, R55, R126: register, trial, mail that names the day, link, page, BLIK, right."""
     anna = hand.family("anna")
@@ -35,7 +36,9 @@ def test_a_parent_who_pays_once_has_everything_until_30_june_and_is_never_asked_
     session = hand.to_pay(link)
     hand.stripe_fault(webhooks="hold")
     order_page = hand.pay_page(session, "blik", "succeeded")
-    assert "Czekamy na potwierdzenie" in plain(hand.open(order_page).text), "the return page never grants (R55)"
+    assert "Oczekujemy na potwierdzenie płatności" in plain(hand.open(order_page).text), (
+        "the return page never grants (R55)"
+    )
     assert hand.allows(anna) == (True, "trial")
 
     hand.stripe_fault(webhooks="normal")

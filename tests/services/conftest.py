@@ -3,20 +3,34 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from billing.kernel.clock import FixedClock
 from billing.sandbox.mailbox import Mailbox
-from billing.sandbox.postgres import EmbeddedPostgres
-from tests import conftest as root
+from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
+from tests.conftest import TEMPLATE
 from tests.gateway import description
 from tests.gateway.world import living
 from tests.services.house import House, build_house
 
 BEGIN = datetime(2026, 9, 1, 8, tzinfo=UTC)
 MakeHouse = Callable[[], Awaitable[House]]
+_numbers = count()
+
+
+async def clone(postgres: EmbeddedPostgres, template: str) -> str:
+    """A database like another one, which nobody may be connected to; answers its name."""
+    name = f"house_{next(_numbers)}"
+    link = await asyncpg.connect(user=SUPERUSER, database="postgres", host=str(postgres.socket_folder))
+    try:
+        await link.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    finally:
+        await link.close()
+    return name
 
 
 @asynccontextmanager
@@ -52,13 +66,10 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
 async def houses(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[MakeHouse]:
     """As many houses as a test asks for, each with nothing in it."""
     async with AsyncExitStack() as stack:
-        count = 0
 
         async def make() -> House:
-            nonlocal count
-            count += 1
-            url = await root.fresh_database(postgres)
-            return await stack.enter_async_context(opened(url, tmp_path / str(count)))
+            name = await clone(postgres, TEMPLATE)
+            return await stack.enter_async_context(opened(postgres.url(name), tmp_path / name))
 
         yield make
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import structlog
 from sqlalchemy import text
 
 from billing.accounts import service as accounts
@@ -49,8 +48,6 @@ SENDER = "Mobilne dodatki <dodatki@example.org>"
 _SESSION = re.compile(r"/pay/(cs_[A-Za-z0-9_]+)")
 _LINK = re.compile(r"/activate/([A-Za-z0-9_-]{32})")
 _MOST_PASSES = 500
-
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(60))
 
 
 def settings(database_url: str, stripe_base: str, smtp_port: int) -> Settings:

@@ -1,0 +1,1 @@
+"""The benchmark: ratios in one interleaved run, against the floor; never a timed test."""

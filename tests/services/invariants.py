@@ -1,0 +1,123 @@
+"""What must hold whenever nothing is due any more: queries that must find nothing, and other people's books."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from billing.kernel.ids import public
+from tests.services.house import House
+
+MUST_BE_EMPTY = {
+    "I09 a ledger transaction that does not sum to zero": """
+        select transaction_id from ledger_line group by transaction_id having sum(amount) <> 0""",
+    "I11 two paid rights at once for a pupil": """
+        select a.pupil from subscription a join subscription b on a.pupil = b.pupil and a.product = b.product
+        and a.id < b.id and a.state = 'active' and b.state = 'active'
+        and tstzrange(a.since, a.until) && tstzrange(b.since, b.until)""",
+    "I13 more given back than paid": """
+        select p.id from payment p join refund r on r.payment_id = p.id and r.state not in ('failed', 'canceled')
+        group by p.id having sum(r.amount) > p.amount or sum(r.amount) <> p.refund_reserved""",
+    "I15 a call whose outcome nobody knows": """
+        select kind, target, state from provider_intent where state = 'unknown'""",
+    "I17 a paid order without its instant, or the other way round": """
+        select number from orders where (state = 'paid') <> (paid_at is not null)""",
+    "I22 an effect that was not performed": "select kind, state, fault from outbox where state <> 'done'",
+    "an event nobody handled": "select type, state, note from stripe_event where state in ('new', 'parked')",
+    "a letter that is neither sent, dropped nor bounced": """
+        select account, kind, about, state, fault from letter where state in ('parked') or
+        (state = 'planned' and kind <> 'trial_ending')""",
+    "I18 a letter that went out twice": "select account, kind, about from letter where doubts > 1",
+    "R20 a right of a running trial that says otherwise than the trial": """
+        select t.pupil from trial t join entitlement_grant g on g.source = 'trial' and g.pupil = t.pupil
+        and g.since = t.starts_at where t.pupil is not null and (g.until <> t.ends_at
+        or g.bound <> (t.bound_at is not null))""",
+}
+
+
+async def check(house: House) -> None:
+    """Everything, on this database, at this stand-in, in this mailbox."""
+    found = {name: list(await house.rows(query)) for name, query in MUST_BE_EMPTY.items()}
+    assert {name: rows for name, rows in found.items() if rows} == {}
+    await check_money(house)
+    await check_rights(house)
+    check_provider(house)
+    check_mailbox(house)
+
+
+async def check_money(house: House) -> None:
+    """I10, I12: every captured grosz is at Stripe as in our books, and is a right or goes back."""
+    store = house.world.standin._store
+    charged = sum(int(charge["amount_captured"]) for charge in store.all_of("charge") if charge["status"] == "succeeded")
+    returned = sum(int(refund["amount"]) for refund in store.all_of("refund") if refund["status"] == "succeeded")
+    booked = await house.one("select coalesce(sum(amount), 0) from ledger_line where account = 'stripe_clearing'")
+    assert booked == charged - returned
+    owed = await house.one("select coalesce(sum(amount), 0) from ledger_line where account = 'refunds_payable'")
+    waiting = await house.one("select coalesce(sum(amount), 0) from refund where state <> 'succeeded'")
+    assert owed == -waiting
+    prices = {public("ord", row.id): row.unit_gross for row in await house.rows("select id, unit_gross from orders")}
+    kept: Counter[str] = Counter()
+    for paid in await house.rows("select order_id, amount - refund_reserved as kept from payment"):
+        kept[paid.order_id] += int(paid.kept)
+    for right in await house.rows("select order_id from subscription where state not in ('refunded', 'withdrawn')"):
+        kept[right.order_id] -= prices[right.order_id]
+    assert {order: amount for order, amount in kept.items() if amount} == {}, "I12: kept for nothing, or for nothing kept"
+    known = {row[0] for row in await house.rows("select stripe_charge from payment")}
+    taken = {charge["id"] for charge in store.all_of("charge") if charge["status"] == "succeeded"}
+    assert known == taken, "I12: money at Stripe that we do not know of, or the other way round"
+
+
+async def check_rights(house: House) -> None:
+    """I03: a paid right stands on captured money, and gives exactly its grant."""
+    rows = await house.rows("""
+        select s.id, s.state, s.since, s.until, s.order_id, g.since as from_, g.until as to_, p.captured_at
+        from subscription s
+        left join payment p on p.order_id = s.order_id
+        left join lateral (select since, until from entitlement_grant where source = 'paid' and pupil = s.pupil
+            order by abs(extract(epoch from since - s.since)) limit 1) g on true""")
+    for row in rows:
+        assert row.captured_at is not None, f"I03: {public('sub', row.id)} without money"
+        assert row.captured_at <= row.since
+        if row.state == "active":
+            assert (row.from_, row.to_) == (row.since, row.until)
+    granted = await house.one("select count(*) from entitlement_grant where source = 'paid'")
+    assert granted == len({row.id for row in rows})
+
+
+def check_provider(house: House) -> None:
+    """I11, I14: one open page for each order, one body for each key, one key for each reference."""
+    store = house.world.standin._store
+    pages = Counter(page["metadata"]["order"] for page in store.all_of("checkout.session") if page["status"] == "open")
+    assert [order for order, count in pages.items() if count > 1] == []
+    bodies: dict[str, set[str]] = {}
+    keys: dict[str, set[str]] = {}
+    for method, path, form, key in store.rows("SELECT method, path, form, key FROM requests"):
+        if method != "POST":
+            continue
+        assert key, f"I14: {path} without a key"
+        bodies.setdefault(key, set()).add(f"{path} {form}")
+        reference = json.loads(form).get("client_reference_id")
+        if reference:
+            keys.setdefault(reference, set()).add(key)
+    assert {key: told for key, told in bodies.items() if len(told) > 1} == {}
+    assert {intent: used for intent, used in keys.items() if len(used) > 1} == {}
+
+
+def check_mailbox(house: House) -> None:
+    """I18: nothing reached anybody twice, unless the server left us in doubt."""
+    ids = Counter(letter.headers["Message-ID"] for letter in house.letters())
+    assert [told for told, count in ids.items() if count > 1] == []
+
+
+async def end_state(house: House) -> dict[str, Any]:
+    """What a history has come to, without ids and instants that chance or order of arrival decide (I01)."""
+    queries = {
+        "orders": "select account, pupils, state, paid_at, check_at is null, unit_gross from orders order by number",
+        "rights": "select pupil, state, since, until, account from subscription order by pupil, state",
+        "grants": "select pupil, source, since, until, bound, end_reason from entitlement_grant order by 1, 2, 3",
+        "money": "select order_id, amount, method, refund_reserved, amount_refunded from payment order by 1, stripe_charge",
+        "refunds": "select order_id, reason, amount, state from refund order by 1, 2, 3",
+        "books": "select order_id, account, amount, booked_on from ledger_line order by 1, 2, 3, 4",
+        "letters": "select account, kind, state from letter order by 1, 2, 3",
+        "trials": "select pupil, reverts_on, bound_reason, converted_at is null from trial order by 1",
+    }
+    return {name: [tuple(row) for row in await house.rows(query)] for name, query in queries.items()}

@@ -1,0 +1,33 @@
+"""Random histories of families, parents, mail servers and time: nobody is told twice, nobody falls back untold."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.services.conftest import MakeHouse
+from tests.services.invariants import check
+from tests.services.telling import Village
+
+FAMILIES = 10
+
+
+async def live(houses: MakeHouse, seed: int, steps: int) -> None:
+    village = Village(await houses(), seed, FAMILIES)
+    await village.found()
+    for _ in range(steps):
+        await village.step()
+    village.house.misbehave()
+    await village.house.advance(village.house.now + timedelta(days=20))
+    await village.check()
+    await check(village.house)
+
+
+async def test_i18_i19_i20_ten_families_are_told_once_in_time_and_never_against_the_truth(houses: MakeHouse) -> None:
+    await live(houses, seed=1, steps=12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(100, 130))
+async def test_i18_i19_i20_three_hundred_families_are_told_once_in_time(houses: MakeHouse, seed: int) -> None:
+    await live(houses, seed, steps=30)
