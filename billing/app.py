@@ -20,6 +20,9 @@ from billing.activation import routes as activation
 from billing.catalog import routes as catalog
 from billing.catalog.rules import feature_list
 from billing.checkout import routes as checkout
+from billing.finance.routes import reading_router
+from billing.finance.routes_door import Entrance
+from billing.finance.routes_login import login_router
 from billing.kernel import logs
 from billing.kernel.describing import ExactJson
 from billing.kernel.door import Door
@@ -65,6 +68,8 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
             webhooks_router,
             accounts.public_pages,
             checkout.public_pages,
+            login_router,
+            reading_router,
             health.livez,
             health.readyz,
             health.show_metrics,
@@ -82,6 +87,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
                 "limiter": services.limiter,
                 "public_url": services.site.public_url,
                 "error_page": _error_page(services),
+                "entrance": _entrance(services),
             }
         ),
         request_max_body_size=1_000_000,
@@ -123,6 +129,17 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "at": Provide(at, sync_to_thread=False),
         **{name: Provide(_constant(value), sync_to_thread=False, use_cache=True) for name, value in given.items()},
     }
+
+
+def _entrance(services: Services) -> Entrance:
+    """The way into the staff's rooms."""
+    return Entrance(
+        database=services.database,
+        clock=services.clock,
+        openid=services.openid,
+        secret=services.site.secret,
+        public_url=services.site.public_url,
+    )
 
 
 def _constant(value: Any) -> Any:

@@ -8,6 +8,7 @@ import msgspec
 from billing.catalog.service import load as load_catalogue
 from billing.catalog.values import Catalogue
 from billing.checkout import tasks as checkout
+from billing.finance.openid import OidcSettings, OpenIdClient
 from billing.kernel import idempotency, outbox
 from billing.kernel.attendance import Attendance
 from billing.kernel.clock import Clock, SharedClock, SystemClock
@@ -45,6 +46,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     key_ring: KeyRing
     limiter: Limiter
     site: Site
+    openid: OpenIdClient
     works: tuple[Work, ...]
     attendance: Attendance | None
 
@@ -88,6 +90,7 @@ def build(settings: Settings, doorbell: Doorbell | None = None, *, clock: Clock 
         key_ring=KeyRing(database, clock),
         limiter=Limiter(settings.broker_url.value),
         site=site,
+        openid=OpenIdClient(_oidc(settings)),
         works=works if attendance is None else tuple(attendance.attended(work) for work in works),
         attendance=attendance,
     )
@@ -109,6 +112,16 @@ def _works(
         *subscriptions.works(database),
         *privacy.works(database),
         idempotency.forget_old_keys(database),
+    )
+
+
+def _oidc(settings: Settings) -> OidcSettings:
+    return OidcSettings(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.value,
+        roles_claim=settings.oidc_roles_claim,
+        public_url=settings.public_url.rstrip("/"),
     )
 
 

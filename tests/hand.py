@@ -281,13 +281,13 @@ class Hand:
 
     def balance(self) -> tuple[int, int]:
         """How many charges and refunds there are at Stripe."""
-        rows = {name: self._stripe_list(name) for name in ("charges", "refunds")}
+        rows = {name: self.stripe_list(name) for name in ("charges", "refunds")}
         return len(rows["charges"]), len(rows["refunds"])
 
     def refunds(self, session: str) -> list[dict[str, Any]]:
         """What went back of the payment made on a page."""
         paid = self._stripe(f"checkout/sessions/{session}")["payment_intent"]
-        return [row for row in self._stripe_list("refunds") if row["payment_intent"] == paid]
+        return [row for row in self.stripe_list("refunds") if row["payment_intent"] == paid]
 
     def _stripe(self, path: str, **query: Any) -> Any:
         headers = {"Authorization": "Bearer sk_test_of_a_person_looking"}
@@ -295,7 +295,8 @@ class Hand:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def _stripe_list(self, name: str) -> list[dict[str, Any]]:
+    def stripe_list(self, name: str) -> list[dict[str, Any]]:
+        """Everything of a kind that Stripe has."""
         found: list[dict[str, Any]] = []
         more: dict[str, Any] = {}
         while True:

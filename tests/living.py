@@ -17,12 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from billing.sandbox.embedded import die_with_parent
+from billing.sandbox.families import LIVED_BEFORE
 from tests.gateway.description import audit_store, available
 from tests.hand import Hand
 
@@ -41,8 +42,9 @@ class Sandbox:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         if starts_at is not None:
-            ahead = int((starts_at.timestamp() - time.time()) * 1_000_000)  # noqa: TID251 - how far ahead to set it
-            (folder / "clock").write_bytes(struct.pack("<qq", ahead, 0))
+            # The demo's families live through some weeks first.
+            ahead = starts_at - LIVED_BEFORE - datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - to set a clock
+            (folder / "clock").write_bytes(struct.pack("<qq", ahead // timedelta(microseconds=1), 0))
 
     def start(self) -> None:
         """Starts it and waits until it says that it is ready."""
@@ -89,6 +91,15 @@ class Sandbox:
         """Our children whose command line holds the word, such as `serve` or `worker`: each before its own children."""
         found = [pid for pid in _descendants(self.pid) if word in _command(pid)]
         return found + [below for pid in found for below in _descendants(pid) if below not in found]
+
+    @staticmethod
+    def lives(pid: int) -> bool:
+        """Whether there is such a process, one that is merely not buried yet aside."""
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state != "Z"
 
     def log(self) -> str:
         """Everything any of its processes wrote to its log."""

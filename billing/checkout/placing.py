@@ -17,8 +17,10 @@ from billing.checkout.tables import OrderRow
 from billing.kernel.db import Database
 from billing.kernel.errors import Conflict
 from billing.payments import calls
+from billing.payments import service as payments
 from billing.payments.calls import NeverMade
-from billing.payments.gateway import Checkout, Gateway
+from billing.payments.gateway import Checkout, Gateway, ProviderUnknown
+from billing.payments.rules import Intent, next_step
 
 TURNED_BACK = "turned_back"
 """Marks the return of somebody who left the payment page without paying."""
@@ -78,11 +80,20 @@ async def place_order(
     return page
 
 
+async def _may_look(database: Database, before: Intent, at: datetime) -> bool:
+    """Whether that was the last send its key may have: a stored fault is answered again and again (F29), so what was
+    asked is looked up now, and not only at the buyer's next click."""
+    async with database.begin() as session:
+        now = await payments.read_intent(session, before.id)
+    return now.tries > before.tries and next_step(now, at) == "look_up"
+
+
 async def _open(
     database: Database, gateway: Gateway, catalogue: Catalogue, place: Place, order: OrderRow, at: datetime
 ) -> Checkout | None:
-    """The order's open page; a former page is read first, since it may have been paid unheard (R56, F38). None when
-    another click has opened one since `order` was read: only the first may, or there would be two to pay on (I11)."""
+    """The order's open page; a former page is read first, since it may have been paid unheard (R56, F38). None: look
+    again. Another click has opened one since `order` was read, and two to pay on must not be (I11), or the last send
+    was in vain."""
     if order.session_id is not None:
         former = await gateway.read_checkout(order.session_id)
         async with database.begin() as session:
@@ -95,9 +106,14 @@ async def _open(
             return None
         intent = await service.reserve_session(session, row, catalogue, place.public_url, at)
     back = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
-    opened = await calls.open_checkout(
-        database, gateway, intent.id, at, private={"success_url": back, "cancel_url": f"{back}?{TURNED_BACK}=1"}
-    )
+    try:
+        opened = await calls.open_checkout(
+            database, gateway, intent.id, at, private={"success_url": back, "cancel_url": f"{back}?{TURNED_BACK}=1"}
+        )
+    except ProviderUnknown:
+        if await _may_look(database, intent, at):
+            return None
+        raise
     async with database.begin() as session:
         row = await service.lock_order(session, order.id)
         if row.session_id != opened.session_id:

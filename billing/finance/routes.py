@@ -49,7 +49,6 @@ async def show_list(
     page = await rows.page_of(session, asked, wanted.after, wanted.size + 1)
     shown, staff = page[: wanted.size], staff_of(request)
     linked = await rows.accounts_of(session, [pupil for row in shown if row.account is None for pupil in row.pupils])
-    has_text = found is not None and found.pattern is not None
     facts = _noted(wanted)
     note_view(session, staff, "finance:list", at, rows=len(shown), **facts)
     html = pages.show(
@@ -60,7 +59,7 @@ async def show_list(
         states=filters.STATES,
         needs=filters.NEEDS,
         sizes=filters.SIZES,
-        accounts=await search.accounts_like(session, wanted.q) if has_text else [],
+        accounts=found.words.shown if found is not None and found.words is not None else (),
         totals=await rows.totals_of(session, asked),
         rows=shown,
         names={row.id: name_of(row) for row in shown},

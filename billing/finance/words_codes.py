@@ -77,6 +77,11 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "link_issued": ("wydano link aktywacyjny", "activation link issued"),
     "stripe_event": ("zdarzenie Stripe", "Stripe event"),
     "act": ("czynność", "act"),
+    # letters
+    "confirm_email": ("potwierdzenie adresu", "address confirmation"),
+    "trial_ending": ("koniec okresu próbnego", "end of the trial"),
+    "order_confirmation": ("potwierdzenie zamówienia", "order confirmation"),
+    "money_returned": ("zwrot pieniędzy", "money returned"),
     # what things are for
     "checkout": ("strona płatności", "payment page"),
     "start_now": ("żądanie rozpoczęcia od razu", "wish to start at once"),

@@ -102,7 +102,7 @@ async def _consume(session: AsyncSession, row: OutboxRow, consumers: tuple[Consu
         row.state = "parked" if row.tries >= MOST_TRIES else "new"
         log.exception("outbox_message_failed", kind=row.kind, message_id=str(row.id), tries=row.tries)
     else:
-        row.state = "done"
+        row.state, row.facts = "done", {}  # what is done needs no names any more (R88)
 
 
 def backoff(tries: int) -> timedelta:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,6 +12,7 @@ from billing.kernel.errors import BillingError
 
 PREFIX = "BILLING_"
 EXIT_CONFIGURATION = 78
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -121,7 +123,7 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
         faults.append("BILLING_SMTP_URL must begin with smtp:// or smtps://")
     for name in ("public_url", "stripe_api_base", "oidc_issuer"):
         url = values.get(name)
-        if isinstance(url, str) and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if isinstance(url, str) and not _is_safe(url):
             faults.append(f"{PREFIX}{name.upper()} must begin with https:// (plain http only on this machine)")
     secret = values.get("secret_key")
     if isinstance(secret, Secret) and len(secret.value) < 32:  # noqa: PLR2004 - 32 letters, written beside the rule
@@ -130,6 +132,16 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
     if isinstance(hooks, Secret) and not all(part.strip() for part in hooks.value.split(",")):
         faults.append("BILLING_STRIPE_WEBHOOK_SECRETS holds a blank secret")
     return faults
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
+    )
 
 
 def shown(settings: Settings) -> dict[str, str]:

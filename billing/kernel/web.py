@@ -94,7 +94,11 @@ async def known_query(connection: AnyConnection, handler: BaseRouteHandler) -> N
     }
     given = list(connection.query_params.multi_items())
     times = Counter(name for name, _ in given)
-    faults = [Fault(name[:64], "unknown_parameter", "There is no such parameter") for name in times if name not in query]
+    faults = [
+        Fault(name[:64], "unknown_parameter", "There is no such parameter")
+        for name in sorted(times)
+        if name not in query
+    ]
     faults += [Fault(name, "repeated", "Given more than once") for name in query if times[name] > 1]
     path = {name: described[name].raw for name in connection.path_params if name in described}
     for wanted, values in ((query, given), (path, connection.path_params.items())):

@@ -101,7 +101,9 @@ async def _trial_ending(
 ) -> Letter:
     if row.day is None:
         raise Dropped("no_day")
-    open_trials = await trials.unbound(session, row.pupils, row.day)
+    waiting = await trials.unbound(session, row.pupils, row.day)
+    outlasted = await trials.outlasted(session, [trial.pupil for trial in waiting], at)
+    open_trials = [trial for trial in waiting if trial.pupil not in outlasted]
     linked = {link.pupil for link in await desk.links_of(session, person.account)}
     concerned = sorted({trial.pupil for trial in open_trials if trial.pupil} & linked)
     if not concerned:

@@ -55,11 +55,14 @@ class PostOffice:
             )
             rows = (await session.scalars(query)).all()
             hours = self._desk.catalogue.trial.send_hours
+            taken: list[UUID] = []
             for row in rows:
-                is_early = row.kind == service.TRIAL_ENDING and not within_hours(at, *hours)
-                row.due_at = next_opening(at, *hours) if is_early else at + LEASE
-                row.tries += 0 if is_early else 1
-            return [row.id for row in rows if row.due_at == at + LEASE]
+                if row.kind == service.TRIAL_ENDING and not within_hours(at, *hours):
+                    row.due_at = next_opening(at, *hours)
+                    continue
+                row.due_at, row.tries = at + LEASE, row.tries + 1
+                taken.append(row.id)
+            return taken
 
     async def _send(self, key: UUID, at: datetime) -> None:
         prepared = await self._prepare(key, at)
@@ -75,14 +78,16 @@ class PostOffice:
         else:
             async with self._database.begin() as session:
                 row = await service.lock_letter(session, key)
-                _keep(row, sealed)
+                if row.fault != service.ERASED:
+                    _keep(row, sealed)
                 await service.handed_over(session, row, self._desk.catalogue.trial, at, answer)
 
     async def _prepare(self, key: UUID, at: datetime) -> tuple[Envelope, Sealed] | None:
-        """The letter as it is true now, marked as being with the mail server; None when it is not to be sent."""
+        """The letter as it is true now, marked as being with the mail server; None when it is not to be sent, or when
+        the lease ran out before its turn came and somebody else may have claimed it (F47)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            if row.state != "planned":
+            if row.state != "planned" or row.due_at != at + LEASE:
                 return None
             if row.sending_since is not None:
                 row.doubts += 1
@@ -101,18 +106,20 @@ class PostOffice:
             return Envelope(sender=self._sender, to=sealed.to, message_id=message_id), sealed
 
     async def _undelivered(self, key: UUID, fault: Undelivered, at: datetime) -> None:
-        if not fault.is_permanent:
-            await self._put_off(key, at, fault.answer)
-            return
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            await service.bounce(session, row, at, fault.answer)
+            row.sending_since = None
+            if fault.is_permanent:
+                await service.bounce(session, row, at, fault.answer)
+                return
+        await self._put_off(key, at, fault.answer)
 
     async def _put_off(self, key: UUID, at: datetime, answer: str) -> None:
-        """Not taken this time: later again, and in the end a task for people. A trial's day moves before that (I19)."""
+        """Later again, and in the end a task for people; a trial's day moves before that (I19). A letter that the mail
+        server may have taken before the fault stays in doubt (I18)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            row.sending_since, row.server_answer = None, answer
+            row.server_answer = answer
             row.due_at = at + backoff(row.tries)
             if row.kind != service.TRIAL_ENDING and row.tries >= MOST_TRIES:
                 row.state, row.fault = "parked", "too_many_tries"

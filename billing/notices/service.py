@@ -25,6 +25,7 @@ from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
 SEND = "letters.send"
+ERASED = "erased"
 
 
 def letter_id(row: LetterRow) -> str:
@@ -72,32 +73,45 @@ async def plan_letter(
 
 
 async def tell_of_trial(session: AsyncSession, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
-    """Plan to tell every account of the pupil of day D; add the pupil to a letter that is not sent yet (R24, R30)."""
-    pupil = row.pupil
-    people = await _reachable(session, pupil)
+    """Plan to tell every account of the pupil of day D; add the pupil to a letter that is not sent yet (R24, R30).
+    Where a right outlasts the trial there is nothing to tell (R25)."""
+    if not await trials.convert(session, (row.pupil,), at):
+        await _tell_all(session, row, policy, at)
+
+
+async def _tell_all(session: AsyncSession, row: Waiting, policy: TrialPolicy, at: datetime) -> tuple[Telling, ...]:
+    """See to it that every account of the pupil is told of D; answers how far each is. Nobody, when one of them was
+    told of D without this pupil: a day is told once (I18), so another day is planned."""
+    people = await _reachable(session, row.pupil)
     letters = {letter.account: letter for letter in await _letters(session, list(people), row.reverts_on)}
-    if any(_is_told_without(letters.get(account), pupil) for account in people):
+    if any(_is_told_without(letter, row.pupil) for letter in letters.values()):
         await trials.postpone(session, row, policy, at)
-        return
+        return ()
     for account, person in people.items():
         letter = letters.get(account)
         if letter is None:
             await _plan_ending(session, person, row, policy, at)
-        elif pupil not in letter.pupils or letter.state == "dropped":
-            _add(letter, pupil, row, policy, at)
+        elif row.pupil not in letter.pupils or letter.state == "dropped":
+            await _add(session, letter, row, policy, at)
     await trials.planned(session, row)
+    return tuple(_telling(letters.get(account)) for account in people)
 
 
-def _add(letter: LetterRow, pupil: str, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
-    """One more pupil in a letter that is not sent; a dropped one has something to say again."""
+async def _add(session: AsyncSession, letter: LetterRow, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
+    """One more pupil in a letter that is not sent. A dropped one has something to say again; a bounced one the app
+    must show for this pupil too (R29)."""
     if letter.state == "dropped":
         letter.state, letter.fault, letter.pupils = "planned", None, []
         letter.due_at = next_opening(max(at, row.tell_from), *policy.send_hours)
-    letter.pupils = sorted({*letter.pupils, pupil})
+    elif letter.state == "bounced":
+        await desk.set_notice_pending(session, letter.account, (row.pupil,), pending=True)
+    letter.pupils = sorted({*letter.pupils, row.pupil})
 
 
-def _is_told_without(letter: LetterRow | None, pupil: str) -> bool:
-    return letter is not None and letter.state == "handed_over" and pupil not in letter.pupils
+def _is_told_without(letter: LetterRow, pupil: str) -> bool:
+    """Whether the account was told of D, or may be hearing of it right now, without this pupil."""
+    is_out = letter.state == "handed_over" or letter.sending_since is not None
+    return is_out and pupil not in letter.pupils
 
 
 async def _plan_ending(session: AsyncSession, person: Account, row: Waiting, policy: TrialPolicy, at: datetime) -> None:
@@ -132,21 +146,13 @@ async def bind_told(
 ) -> None:
     """Bind D for those pupils whose accounts were all told in time; who was linked meanwhile is told too (R21)."""
     for row in await trials.unbound(session, pupils, day):
-        people = await _reachable(session, row.pupil)
-        letters = {letter.account: letter for letter in await _letters(session, list(people), day)}
-        tellings: list[Telling] = []
-        for account, person in people.items():
-            letter = letters.get(account)
-            if letter is None:
-                await _plan_ending(session, person, row, policy, at)
-            tellings.append("planned" if letter is None else _telling(letter))
-        if at < row.told_by and trial_rules.is_bound(tellings):
+        if at < row.told_by and trial_rules.is_bound(await _tell_all(session, row, policy, at)):
             await trials.bind(session, row, at)
 
 
-def _telling(letter: LetterRow) -> Telling:
+def _telling(letter: LetterRow | None) -> Telling:
     known: dict[str, Telling] = {"handed_over": "handed_over", "bounced": "bounced"}
-    return known.get(letter.state, "planned")
+    return "planned" if letter is None else known.get(letter.state, "planned")
 
 
 async def handed_over(session: AsyncSession, row: LetterRow, policy: TrialPolicy, at: datetime, answer: str) -> None:
@@ -206,14 +212,15 @@ async def next_letter(session: AsyncSession) -> datetime | None:
 
 
 async def forget(session: AsyncSession, account: str) -> None:
-    """Delete what was written to a person who is erased, but for contract confirmations kept by law without address."""
+    """Delete what was written to a person who is erased; that something was written stays, without saying to whom."""
+    theirs = LetterRow.account == account
+    planned = theirs & (LetterRow.state == "planned")
+    await session.execute(update(LetterRow).where(planned).values(state="dropped", fault=ERASED))
+    nobody = func.concat("erased:", LetterRow.id)
+    gone = {"subject": None, "text": None, "html": None, "server_answer": None}
     await session.execute(
-        update(LetterRow)
-        .where(LetterRow.account == account)
-        .values(subject=None, text=None, html=None, attachments={}, facts={}, pupils=[])
+        update(LetterRow).where(theirs).values(account=nobody, attachments={}, facts={}, pupils=[], **gone)
     )
-    planned = (LetterRow.account == account) & (LetterRow.state == "planned")
-    await session.execute(update(LetterRow).where(planned).values(state="dropped", fault="erased"))
 
 
 async def lock_letter(session: AsyncSession, key: UUID) -> LetterRow:

@@ -123,12 +123,28 @@ async def trial_of(session: AsyncSession, pupil: str, season: str) -> TrialRow |
     return (await session.scalars(query)).one_or_none()
 
 
-async def convert(session: AsyncSession, pupils: Collection[str], at: datetime) -> None:
-    """Somebody paid: the trial needs no notice any more."""
-    for row in await _open(session, pupils):
-        if row.converted_at is None:
-            row.converted_at = at
-            audit.record(session, at, "trial.converted", origin(row), before="running", after="converted")
+async def convert(session: AsyncSession, pupils: Collection[str], at: datetime) -> bool:
+    """Somebody pays: a trial whose features are given beyond its end needs no notice (R25); answers whether there was
+    one. A trial that ends before the paid right begins, as next season's pass does, is told of as ever (R21)."""
+    found = [row for row in await _open(session, pupils) if row.converted_at is None]
+    done = [row for row in found if await _is_outlasted(session, row, at)]
+    for row in done:
+        row.converted_at = at
+        audit.record(session, at, "trial.converted", origin(row), before="running", after="converted")
+    return bool(done)
+
+
+async def outlasted(session: AsyncSession, pupils: Collection[str], at: datetime) -> frozenset[str]:
+    """Those of the pupils who lose nothing when their trial ends."""
+    return frozenset([row.pupil or "" for row in await _open(session, pupils) if await _is_outlasted(session, row, at)])
+
+
+async def _is_outlasted(session: AsyncSession, row: TrialRow, at: datetime) -> bool:
+    """Whether other rights give all that the trial gives at the instant it ends, or now if that is later."""
+    held = (await desk.holding_sources(session, (row.pupil or "",), max(at, row.ends_at)))[row.pupil or ""]
+    others = [grant.features for grant in held if grant.source != "trial"]
+    of_trial = [grant.features for grant in held if grant.origin == origin(row)]
+    return bool(others) and frozenset[str]().union(*of_trial) <= frozenset[str]().union(*others)
 
 
 async def reopen(session: AsyncSession, pupils: Collection[str], policy: TrialPolicy, at: datetime) -> None:

@@ -10,7 +10,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import webhooks.inbox  # noqa: F401 - the tables of the rooms above, so that the schema is whole
 from billing.catalog.rules import feature_list
 from billing.finance import service
 from billing.finance.openid import OidcSettings, OpenIdClient, Person

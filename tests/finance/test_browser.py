@@ -118,8 +118,10 @@ async def test_a_keyboard_is_enough_and_no_script_is_needed(
     await page.wait_for_url(f"**/finance/orders/{world.order}")
     assert world.number in (await page.locator("h1").inner_text())
     await page.get_by_role("button", name="Wyloguj").focus()
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/finance/logged-out")
+    async with page.expect_response("**/finance/logout") as gone:
+        await page.keyboard.press("Enter")
+    assert (await gone.value).status == 303
+    assert (await serving.get("/finance/tasks")).status_code == 303
 
 
 async def test_a_letter_in_its_frame_runs_nothing(chromium: Browser, serving: httpx2.AsyncClient, world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.hand import DAY, MINUTE, PASS_PRICE, Family, Hand, instant, plain
+from tests.hand import DAY, PASS_PRICE, Family, Hand, plain
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ def paid_once(hand: Hand, family: Family, session: str) -> None:
 
 
 def test_a_blik_payment_that_waits_a_day_grants_only_when_the_bank_says_yes(hand: Hand) -> None:
-    """R53, R55, I03, F37: completed is not paid; the page says so, and a second click leads to the order, not to pay."""
+    """R53, R55, I03, F37: completed is not paid; the page says so; a second click leads to the order."""
     adam = hand.family("adam")
     link = hand.new_link(adam)
     session = hand.to_pay(link)
@@ -30,12 +30,9 @@ def test_a_blik_payment_that_waits_a_day_grants_only_when_the_bank_says_yes(hand
     assert hand.click(link).headers["location"] == order_page
     hand.advance("P1D")
     assert [one["state"] for one in hand.orders(adam)] == ["pending"]
-    before = hand.now()
     hand.settle(session, "succeeded")
     hand.drain()
     paid_once(hand, adam, session)
-    since = instant(hand.passes(adam)[0]["since"])
-    assert before - MINUTE <= since <= hand.now()
 
 
 def test_a_blik_payment_that_fails_after_a_day_grants_nothing_and_a_kind_mail_comes(hand: Hand) -> None:

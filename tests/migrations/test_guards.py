@@ -26,16 +26,16 @@ AUDIT = (
 )
 PRICE = (
     "insert into price_history (id, remembered_at, digest, catalogue_version, product, season, gross, currency, "
-    "vat_rate_percent, valid_from, valid_until, reduced) values (gen_random_uuid(), '2026-09-01T08:00Z', 'd', '1', 'p', "
-    "'2026/27', 4499, 'PLN', 23, '2026-07-01', '2027-06-01', false)"
+    "vat_rate_percent, valid_from, valid_until, reduced) values (gen_random_uuid(), '2026-09-01T08:00Z', 'd', '1', "
+    "'p', '2026/27', 4499, 'PLN', 23, '2026-07-01', '2027-06-01', false)"
 )
 ORDER = (
     "insert into orders (id, token_hash, account, link_id, pupils, product, product_name, features, season, since, "
     "until, first_day, last_day, sold_until, unit_gross, total, currency, vat_rate_percent, price_key, locale, "
     "terms_version, terms_hash, start_now, blocked_features, state, created_at, checks) values "
     "('00000000-0000-0000-0000-0000000000{n:02}', '{n}', '{account}', gen_random_uuid(), '{{{pupils}}}', 'p', 'P', "
-    "'{{}}', '2026/27', '2026-09-01T08:00Z', '2027-06-30T22:00Z', '2026-09-01', '2027-06-30', '2027-05-31T22:00Z', 4499, "
-    "{total}, 'PLN', 23, 'k', 'pl', 'v', 'h', true, '{{}}', '{state}', '2026-09-01T08:00Z', 0)"
+    "'{{}}', '2026/27', '2026-09-01T08:00Z', '2027-06-30T22:00Z', '2026-09-01', '2027-06-30', '2027-05-31T22:00Z', "
+    "4499, {total}, 'PLN', 23, 'k', 'pl', 'v', 'h', true, '{{}}', '{state}', '2026-09-01T08:00Z', 0)"
 )
 CONSENT = (
     "insert into consent (id, order_id, kind, text_hash, version, given, at) values "

@@ -265,6 +265,11 @@ class House:
         async with self.database.begin() as session:
             return list(await session.execute(text(query), values))
 
+    async def rows_changed(self, statement: str, **values: Any) -> None:
+        """Bend a fact that only the calendar would bring about."""
+        async with self.database.begin() as session:
+            await session.execute(text(statement), values)
+
     async def one(self, query: str, **values: Any) -> Any:
         (row,) = await self.rows(query, **values)
         return row[0]

@@ -34,14 +34,18 @@ MUST_BE_EMPTY = {
 }
 
 
-async def check(house: House) -> None:
-    """Everything, on this database, at this stand-in, in this mailbox."""
+async def check(house: House, *, had_doubts: bool = False) -> None:
+    """Everything, on this database, at this stand-in, in this mailbox. With a mail server that left us in doubt, a
+    letter may have come twice, or wait for people after the second doubt (I18)."""
     found = {name: list(await house.rows(query)) for name, query in MUST_BE_EMPTY.items()}
+    if had_doubts:
+        found = {name: rows for name, rows in found.items() if "letter" not in name}
     assert {name: rows for name, rows in found.items() if rows} == {}
     await check_money(house)
     await check_rights(house)
     check_provider(house)
-    check_mailbox(house)
+    if not had_doubts:
+        check_mailbox(house)
 
 
 async def check_money(house: House) -> None:

@@ -4,7 +4,7 @@ Each branch is read backwards along its primary key (UUIDv7, so newest first) an
 costs the same however many rows there are; a page begins after the last row of the one before (keyset).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -34,8 +34,8 @@ from billing.catalog.rules import in_year
 from billing.catalog.values import SeasonRule
 from billing.checkout.tables import OrderRow
 from billing.finance.filters import KINDS, STATES, Filters, Kind
-from billing.finance.queries.search import Search
-from billing.finance.queries.sql import key_of, like
+from billing.finance.queries.search import Search, Words, person_like
+from billing.finance.queries.sql import key_of, like_ref
 from billing.kernel.days import end_of
 from billing.payments.tables import PaymentRow, RefundRow
 from billing.subscriptions.tables import SubscriptionRow
@@ -154,7 +154,7 @@ def _branches(asked: Question) -> list[Branch]:
 
 
 def _trials(asked: Question) -> Branch:
-    row, at, by = TrialRow, asked.at, _pattern(asked)
+    row, at = TrialRow, asked.at
     state = case(
         (row.converted_at.is_not(None), "converted"),
         (and_(row.bound_at.is_not(None), row.ends_at <= at), "ended"),
@@ -166,42 +166,41 @@ def _trials(asked: Question) -> Branch:
     pupils = func.array_remove(array([row.pupil]), None, type_=ARRAY(Text))
     query = _select("trial", row.id, _NO_NUMBER, _NO_TEXT, pupils, state, row.season, _NO_NUMBER, row.starts_at,
                     row.ends_at, row.starts_at, overdue, staff)  # fmt: skip
-    linked = select(LinkRow.pupil).join(AccountRow, AccountRow.account == LinkRow.account).where(_person(by))
-    texts = (like(row.pupil, by), row.pupil.in_(linked))
+    search = _search(asked, row.id, "trials", lambda words: (_pupil(row.pupil, words),))
     season = row.season == asked.filters.season if asked.filters.season else true()
     narrowed = _narrow(query, asked.filters, row.starts_at, state, overdue, staff)
-    return Branch("trial", narrowed.where(_search(asked, row.id, "trials", texts), season), row.id)
+    return Branch("trial", narrowed.where(search, season), row.id)
 
 
 def _passes(asked: Question) -> Branch:
-    row, at, by = SubscriptionRow, asked.at, _pattern(asked)
+    row, at = SubscriptionRow, asked.at
     state = case((and_(row.state.in_(("active", "past_due")), row.until <= at), "ended"), else_=row.state)
     query = _select("pass", row.id, _NO_NUMBER, row.account, array([row.pupil]), state, _NO_TEXT, _NO_NUMBER, row.since,
                     row.until, row.created_at, false(), false())  # fmt: skip
-    people = select(AccountRow.account).where(_person(by))
-    texts = (like(row.pupil, by), like(row.account, by), row.account.in_(people))
+    search = _search(asked, row.id, "passes", lambda words: (
+        _pupil(row.pupil, words), row.pupil == words.ref, _account(row.account, words),
+    ))  # fmt: skip
     narrowed = _narrow(query, asked.filters, row.created_at, state, false(), false())
-    search = _search(asked, row.id, "passes", texts)
     return Branch("pass", narrowed.where(search, _within_season(row.until, asked)), row.id)
 
 
 def _orders(asked: Question) -> Branch:
-    row, at, by = OrderRow, asked.at, _pattern(asked)
+    row, at = OrderRow, asked.at
     overdue = and_(row.state.in_(_OPEN), func.coalesce(row.check_at <= at - LATE, false()))
     failed = select(key_of("refund.order_id")).select_from(RefundRow).where(RefundRow.state.in_(("failed", "unknown")))
     staff = row.id.in_(failed)
     query = _select("order", row.id, row.number, row.account, row.pupils, row.state, row.season, row.total, row.since,
                     row.until, row.created_at, overdue, staff)  # fmt: skip
-    texts = (
-        like(row.account, by),
-        like(func.array_to_string(row.pupils, " "), by),
-        like(row.product_name, by),
-        row.account.in_(select(AccountRow.account).where(_person(by))),
-        row.number == (asked.search.number if asked.search else None),
-    )
+    search = _search(asked, row.id, "orders", lambda words: (
+        _account(row.account, words),
+        like_ref(func.array_to_string(row.pupils, " "), words.pattern) if words.pupils is None
+        else row.pupils.overlap(sql_cast([*words.pupils, words.ref], ARRAY(Text))),
+        row.product_name.in_(words.products),
+        row.number == words.number,
+    ))  # fmt: skip
     season = row.season == asked.filters.season if asked.filters.season else true()
     narrowed = _narrow(query, asked.filters, row.created_at, row.state, overdue, staff)
-    return Branch("order", narrowed.where(_search(asked, row.id, "orders", texts), season), row.id)
+    return Branch("order", narrowed.where(search, season), row.id)
 
 
 def _select(kind: Kind, *columns: Any) -> Select[*tuple[Any, ...]]:
@@ -225,23 +224,29 @@ def _narrow(
     return query
 
 
-def _pattern(asked: Question) -> str:
-    return (asked.search.pattern if asked.search else None) or ""
-
-
 def _search(
-    asked: Question, key: Any, ids: Literal["trials", "passes", "orders"], texts: Iterable[ColumnElement[bool]]
+    asked: Question,
+    key: Any,
+    ids: Literal["trials", "passes", "orders"],
+    by_words: Callable[[Words], Iterable[ColumnElement[bool]]],
 ) -> ColumnElement[bool]:
     search = asked.search
     if search is None:
         return true()
-    return or_(*texts) if search.pattern is not None else key.in_(getattr(search, ids))
+    return key.in_(getattr(search, ids)) if search.words is None else or_(*by_words(search.words))
 
 
-def _person(pattern: str) -> ColumnElement[bool]:
-    return or_(
-        like(AccountRow.account, pattern), like(AccountRow.email, pattern), like(AccountRow.guardian_email, pattern)
-    )
+def _account(account: Any, words: Words) -> ColumnElement[bool]:
+    if words.accounts is not None:
+        return account.in_(words.accounts)
+    return account.in_(select(AccountRow.account).where(person_like(words.pattern)))
+
+
+def _pupil(pupil: Any, words: Words) -> ColumnElement[bool]:
+    if words.pupils is not None:
+        return pupil.in_(words.pupils)
+    linked = select(LinkRow.pupil).join(AccountRow, AccountRow.account == LinkRow.account)
+    return or_(like_ref(pupil, words.pattern), pupil.in_(linked.where(person_like(words.pattern))))
 
 
 def _within_season(until: Any, asked: Question) -> ColumnElement[bool]:

@@ -5,39 +5,50 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.tables import AccountRow
 from billing.activation.tables import ActivationLinkRow
 from billing.checkout.tables import OrderRow
 from billing.finance.filters import fold, pattern_of
-from billing.finance.queries.sql import EVENT, like
+from billing.finance.queries.sql import EVENT, like, like_ref
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import parse, public
 from billing.notices.tables import LetterRow
 from billing.payments.tables import PaymentRow, RefundRow
 from billing.subscriptions.tables import SubscriptionRow
 from billing.trials.tables import TrialRow
+from entitlements.tables import LinkRow, PupilRow
 
 _OURS: Final = re.compile(r"^(trl|ord|sub|lnk|ref|ntc)_[0-9a-z]{26}$")
 _THEIRS: Final = re.compile(r"^(cs|pi|ch|py|re|pyr|evt)_[A-Za-z0-9_]{1,255}$")
 _NUMBER: Final = re.compile(r"^[0-9]{1,18}$")
-_MOST_ACCOUNTS: Final = 10
+_MOST: Final = 1000
+_MOST_SHOWN: Final = 10
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that is no id: the accounts, pupils and products it fits (None: too many to list, so that rows are
+    compared with the pattern), the pupils of those accounts, and the text itself as a pupil's or an order's name."""
+
+    pattern: str
+    ref: str
+    number: int | None
+    accounts: tuple[str, ...] | None
+    pupils: tuple[str, ...] | None
+    products: tuple[str, ...]
+    shown: tuple[str, ...]
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """What a search text means: rows by key, or a pattern over texts (with an order number, if it looks like one).
-
-    `jump` is the page of the one thing an id names.
-    """
+    """What a search text means: rows by key, or words. `jump` is the page of the one thing that an id names."""
 
     orders: tuple[UUID, ...] = ()
     trials: tuple[UUID, ...] = ()
     passes: tuple[UUID, ...] = ()
-    pattern: str | None = None
-    number: int | None = None
     jump: str | None = None
+    words: Words | None = None
 
 
 async def understand(session: AsyncSession, text: str) -> Search:
@@ -47,8 +58,35 @@ async def understand(session: AsyncSession, text: str) -> Search:
         return await _ours(session, given.lower())
     if _THEIRS.match(given):
         return await _theirs(session, given)
-    number = int(given) if _NUMBER.match(given) else None
-    return Search(pattern=pattern_of(given), number=number)
+    return Search(words=await _words(session, given))
+
+
+async def _words(session: AsyncSession, text: str) -> Words:
+    pattern = pattern_of(text)
+    query = select(AccountRow.account).where(person_like(pattern)).order_by(AccountRow.account).limit(_MOST + 1)
+    accounts = list(await session.scalars(query))
+    pupils = list(
+        await session.scalars(select(PupilRow.pupil).where(like_ref(PupilRow.pupil, pattern)).limit(_MOST + 1))
+    )
+    is_few = len(accounts) <= _MOST and len(pupils) <= _MOST
+    if is_few:
+        pupils += await session.scalars(select(LinkRow.pupil).where(LinkRow.account.in_(accounts)))
+    names = await session.scalars(select(OrderRow.product_name).distinct())
+    return Words(
+        pattern=pattern,
+        ref=text,
+        number=int(text) if _NUMBER.match(text) else None,
+        accounts=tuple(accounts) if is_few else None,
+        pupils=tuple(pupils) if is_few else None,
+        products=tuple(name for name in names if fold(text) in fold(name)),
+        shown=tuple(sorted(accounts, key=lambda account: (fold(account) != fold(text), account))[:_MOST_SHOWN]),
+    )
+
+
+def person_like(pattern: str) -> ColumnElement[bool]:
+    """Whether an account's reference or one of its addresses holds the text."""
+    account = like_ref(AccountRow.account, pattern)
+    return or_(account, like(AccountRow.email, pattern), like(AccountRow.guardian_email, pattern))
 
 
 async def _ours(session: AsyncSession, text: str) -> Search:
@@ -97,13 +135,3 @@ def _order(key: UUID) -> Search:
 
 def _order_named(name: str) -> Search:
     return _order(parse("ord", name))
-
-
-async def accounts_like(session: AsyncSession, text: str) -> list[str]:
-    """References of accounts whose reference or address holds the text; an exact one comes first."""
-    pattern = pattern_of(text)
-    texts = (AccountRow.account, AccountRow.email, AccountRow.guardian_email)
-    hit = or_(*(like(text, pattern) for text in texts))
-    query = select(AccountRow.account).where(hit).order_by(AccountRow.account).limit(_MOST_ACCOUNTS)
-    found = list(await session.scalars(query))
-    return sorted(found, key=lambda account: (fold(account) != fold(text), account))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, SQLColumnExpression, String, func, literal_column, table
+from sqlalchemy import ColumnElement, Integer, SQLColumnExpression, String, and_, func, literal_column, or_, table
 from sqlalchemy import column as light
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -29,8 +29,17 @@ def folded(text: SQLColumnExpression[Any]) -> ColumnElement[str]:
 
 
 def like(text: SQLColumnExpression[Any], pattern: str) -> ColumnElement[bool]:
-    """Whether the folded text holds a pattern of `filters.pattern_of`."""
-    return folded(text).like(pattern, escape="\\")
+    """Whether the folded text holds a pattern of `filters.pattern_of`.
+
+    translate() costs ten times what lower() does, so only a text with letters beyond ASCII is translated.
+    """
+    is_wide = func.octet_length(text) > func.char_length(text)
+    return or_(like_ref(text, pattern), and_(is_wide, folded(text).like(pattern, escape="\\")))
+
+
+def like_ref(ref: SQLColumnExpression[Any], pattern: str) -> ColumnElement[bool]:
+    """The same for a reference, which is ASCII."""
+    return func.lower(ref).like(pattern, escape="\\")
 
 
 def key_of(column: str) -> ColumnElement[Any]:

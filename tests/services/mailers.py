@@ -1,0 +1,45 @@
+"""Real mailers around the real one, that break at a point the test names."""
+
+from collections.abc import Awaitable, Callable
+
+from billing.notices.letters_draft import Written
+from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer
+
+
+class Died(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class Breaking:
+    """Hands the n-th letters over for real, and then loses the answer, or the process."""
+
+    def __init__(self, inner: Mailer, at_call: dict[int, type[BaseException]]) -> None:
+        self.inner = inner
+        self.at_call = at_call
+        self.calls: list[Envelope] = []
+
+    async def send(self, envelope: Envelope, written: Written) -> str:
+        self.calls.append(envelope)
+        answer = await self.inner.send(envelope, written)
+        fault = self.at_call.get(len(self.calls))
+        if fault is not None:
+            raise fault(str(len(self.calls)))
+        return answer
+
+
+class Meanwhile:
+    """Hands letters over for real; while the first is with the server, something else happens."""
+
+    def __init__(self, inner: Mailer, deed: Callable[[], Awaitable[object]]) -> None:
+        self.inner = inner
+        self.deed: Callable[[], Awaitable[object]] | None = deed
+
+    async def send(self, envelope: Envelope, written: Written) -> str:
+        answer = await self.inner.send(envelope, written)
+        deed, self.deed = self.deed, None
+        if deed is not None:
+            await deed()
+        return answer
+
+
+__all__ = ("Breaking", "DeliveryUnknown", "Died", "Meanwhile")
