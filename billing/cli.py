@@ -1,6 +1,5 @@
 """`billing`, the operator's tool. Exit codes: 0 done, 1 failed, 2 usage, 78 wrong configuration (all faults)."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from billing.catalog.service import remember_prices
 from billing.cli_checks import run_checks
 from billing.cli_groups import catalog, keys_group
 from billing.cli_running import settings_or_exit, with_services
+from billing.cli_support import explain, replay
 from billing.kernel.settings import shown
 from billing.migrations.run import upgrade
 from billing.wiring import Services
@@ -89,14 +89,13 @@ def migrate() -> None:
 
     Example: `billing migrate`
     """
-    settings = settings_or_exit()
-    asyncio.run(upgrade(settings.database_url.value))
 
-    async def remember(services: Services) -> bool:
+    async def bring(services: Services) -> bool:
+        await upgrade(services.settings.database_url.value)
         async with services.database.begin() as session:
             return await remember_prices(session, services.catalogue, services.clock.now())
 
-    has_new = with_services(remember)
+    has_new = with_services(bring)
     click.echo(f"The schema is up to date{'; new prices are remembered' if has_new else ''}.")
 
 
@@ -163,6 +162,8 @@ def sandbox(data_dir: Path, port: int) -> None:
 
 main.add_command(catalog)
 main.add_command(keys_group)
+main.add_command(explain)
+main.add_command(replay)
 
 if __name__ == "__main__":
     main()

@@ -3,10 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import rich_click as click
+from sqlalchemy.exc import SQLAlchemyError
 
+from billing.catalog.service import load as load_catalogue
 from billing.catalog.values import BadCatalogue
 from billing.kernel.errors import BillingError
 from billing.kernel.settings import EXIT_CONFIGURATION, BadSettings, Settings, load
@@ -16,13 +20,19 @@ T = TypeVar("T")
 
 
 def settings_or_exit() -> Settings:
-    """The settings; every fault told and exit 78 where there are any."""
+    """The settings, with a catalogue that can be read; every fault told and exit 78 where there are any."""
     try:
-        return load()
-    except BadSettings as fault:
-        for line in fault.lines:
-            click.echo(line, err=True)
-        sys.exit(EXIT_CONFIGURATION)
+        settings = load()
+        load_catalogue(Path(settings.catalog) if settings.catalog else None)
+    except (BadSettings, BadCatalogue) as fault:
+        _exit_misconfigured(fault)
+    return settings
+
+
+def _exit_misconfigured(fault: BadSettings | BadCatalogue) -> NoReturn:
+    for line in fault.lines:
+        click.echo(line, err=True)
+    sys.exit(EXIT_CONFIGURATION)
 
 
 def with_services(do: Callable[[Services], Awaitable[T]]) -> T:
@@ -37,10 +47,10 @@ def with_services(do: Callable[[Services], Awaitable[T]]) -> T:
             await services.close()
 
     try:
-        return asyncio.run(run())
+        with redirect_stdout(sys.stderr):  # what is logged on the way; standard output is the answer's
+            return asyncio.run(run())
     except BadCatalogue as fault:
-        click.echo(fault.detail, err=True)
-        sys.exit(EXIT_CONFIGURATION)
-    except (BillingError, OSError) as fault:
-        click.echo(f"{type(fault).__name__}: {fault}", err=True)
+        _exit_misconfigured(fault)
+    except (BillingError, OSError, SQLAlchemyError) as fault:
+        click.echo(f"{type(fault).__name__}: {fault}".splitlines()[0], err=True)
         sys.exit(1)

@@ -4,6 +4,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from time import perf_counter
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -80,6 +81,8 @@ class Hand:
 
     def __init__(self, url: str, key: str, mark: str) -> None:
         self.url = url
+        self.moving = 0.0
+        """Seconds spent so far on moving the clock."""
         self._mark = mark
         self._api = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False)
         self._browser = httpx2.Client(base_url=url, timeout=60, trust_env=False)
@@ -100,11 +103,17 @@ class Hand:
 
     def to(self, at: datetime) -> dict[str, int]:
         """Let time pass until `at`; answers what was done on the way."""
-        return self._pull("/clock", {"to": at.isoformat()})["ran"]
+        return self._move({"to": at.isoformat()})
 
     def advance(self, span: str) -> dict[str, int]:
         """Let so much time pass, such as ``P12D``."""
-        return self._pull("/clock", {"advance": span})["ran"]
+        return self._move({"advance": span})
+
+    def _move(self, wanted: dict[str, str]) -> dict[str, int]:
+        begun = perf_counter()
+        ran = self._pull("/clock", wanted)["ran"]
+        self.moving += perf_counter() - begun
+        return ran
 
     def drain(self) -> dict[str, int]:
         """Let everything that is due now be done."""

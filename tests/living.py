@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def _keys_with_two_bodies(store: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(starts_at: datetime | None = None) -> Iterator[Sandbox]:
+def running(starts_at: datetime | None = None) -> Generator[Sandbox]:
     """A sandbox of one's own, gone afterwards with all its data."""
     folder = Path(tempfile.mkdtemp(prefix="living-"))
     folder.chmod(0o755)

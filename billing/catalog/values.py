@@ -110,7 +110,7 @@ class TrialPolicy(_Part, frozen=True, kw_only=True):
     length_days: Annotated[int, Meta(ge=1, le=366)] | None = None
     common_end: date | None = None
     notice_days: Annotated[int, Meta(ge=1, le=60)] = 7
-    lead_days: Annotated[int, Meta(ge=0, le=30)] = 3
+    lead_days: Annotated[int, Meta(ge=1, le=30)] = 3
     most_prolongations: Annotated[int, Meta(ge=0, le=20)] = 3
     send_hours: tuple[int, int] = (8, 20)
 

@@ -76,8 +76,9 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
         facts.captured_at,
     )
     is_first = order.paid_at is None
+    # A bank may take days to say yes; once the right would be over already, the money came too late (R57).
     fate = rules.fate_of_money(
-        captured_at=facts.captured_at,
+        captured_at=facts.captured_at if at < order.until else at,
         sold_until=order.sold_until,
         has_account=order.account is not None,
         is_first_payment=is_first,
@@ -92,6 +93,15 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
     if begun:
         outbox.put(session, "order.paid", at, order=order_id(order), pupils=begun, account=order.account)
     return "paid" if begun else "refunding"
+
+
+async def give_for_nothing(session: AsyncSession, order: OrderRow, at: datetime) -> None:
+    """An order that costs nothing is paid by the click itself; no provider hears of it (R50)."""
+    if order.state == "incomplete":
+        order.paid_at = at
+        close(session, order, "paid", at)
+        begun = await _begin(session, order, at, at)
+        outbox.put(session, "order.paid", at, order=order_id(order), pupils=begun, account=order.account)
 
 
 async def _begin(session: AsyncSession, order: OrderRow, captured_at: datetime, at: datetime) -> list[str]:

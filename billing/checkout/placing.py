@@ -10,7 +10,7 @@ import msgspec
 from billing.activation import service as activation
 from billing.catalog.values import Catalogue
 from billing.checkout import rules, service
-from billing.checkout.fulfilment import apply_checkout
+from billing.checkout.fulfilment import apply_checkout, give_for_nothing
 from billing.checkout.rules import Sale
 from billing.checkout.service import Accepted
 from billing.checkout.tables import OrderRow
@@ -65,9 +65,14 @@ async def place_order(
             if rules.digest(sale, accepted.terms_version) != shown:
                 raise OfferChanged("The offer has changed since the page was opened.")
             order = await service.reserve_order(session, link, sale, catalogue, accepted, place.secret, at)
+            if sale.total == 0:
+                await give_for_nothing(session, order, at)
         page = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
         if order.state != "incomplete":
             return page
+        if sale.offer is not None and order.unit_gross != sale.offer.unit_gross:
+            await _take_back(database, gateway, order, at)
+            continue
         url = service.payable_url(order, at)
         if url is not None:
             return url
@@ -78,6 +83,14 @@ async def place_order(
         if opened is not None and opened.status == "open" and opened.url is not None:
             return opened.url
     return page
+
+
+async def _take_back(database: Database, gateway: Gateway, order: OrderRow, at: datetime) -> None:
+    """Close the page of an order whose price is no longer the one shown (R85), unless it was paid meanwhile."""
+    if order.session_id is not None:
+        former = await gateway.expire_checkout(order.session_id, f"expire-{order.session_id}")
+        async with database.begin() as session:
+            await apply_checkout(session, former, at)
 
 
 async def _may_look(database: Database, before: Intent, at: datetime) -> bool:

@@ -182,7 +182,7 @@ def not_now(request: AnyRequest, site: NamedDependency[Site]) -> Response[str]:
 @get("/static/{name:str}", operation_id="static", include_in_schema=False, sync_to_thread=False)
 def static(name: FromPath[str]) -> Response[bytes]:
     """The style sheet and the mark; nothing else is served."""
-    kinds = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+    kinds = {"css": "text/css", "svg": "image/svg+xml"}
     known = {place.name: place for place in STATIC.iterdir() if place.suffix[1:] in kinds}
     if name not in known:
         raise NotFound("There is no such file.")

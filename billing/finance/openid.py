@@ -152,7 +152,7 @@ class OpenIdClient:
 
     async def _discover(self, at: datetime) -> Provider:
         if self._provider is None or not self._provider[0] <= at < self._provider[0] + _FRESH:
-            told = await _get(f"{self.settings.issuer}/.well-known/openid-configuration")
+            told = await _get(f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
             try:
                 provider = msgspec.json.decode(told, type=Provider)
             except msgspec.MsgspecError as fault:

@@ -56,6 +56,7 @@ class Database:
             pool_timeout=2,
             pool_pre_ping=False,
             pool_recycle=1800,
+            hide_parameters=True,
             connect_args={"server_settings": _LIMITS, "timeout": 5},
         )
         self.doorbell: Doorbell = doorbell or SilentDoorbell()

@@ -92,7 +92,7 @@ def forget_old_keys(database: Database) -> Work:
                 .limit(_SWEEP)
                 .with_for_update(skip_locked=True)
             )
-            keys = (await session.execute(old)).tuples().all()
+            keys = (await session.execute(old)).all()
             for caller, key in keys:
                 await session.execute(
                     delete(IdempotencyRow).where(IdempotencyRow.caller == caller, IdempotencyRow.key == key)

@@ -92,7 +92,7 @@ def speak(locale: str) -> Speech:
 def choose(accept_language: str | None, preferred: str | None = None) -> Language:
     """The language to answer in: the best of an Accept-Language field, else a known `preferred` one, else Polish.
 
-    What the reader's own browser asks for comes first: a link may be forwarded to somebody else than the account's owner.
+    What the reader's own browser asks for comes first: a link may be forwarded to somebody else than its owner.
 
     Follows RFC 9110, 12.5.4: q-values order the wishes, q=0 forbids, ``*`` stands for Polish. Damaged wishes
     are passed over.

@@ -18,7 +18,6 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
-from litestar.types import Guard
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -48,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+Guarding = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 
 
 def request_id_of(inbound: str | None) -> str:
@@ -55,7 +55,7 @@ def request_id_of(inbound: str | None) -> str:
     return inbound if inbound is not None and _SANE_ID.match(inbound) else uuid4().hex
 
 
-def requires(scope: Scope) -> Guard:
+def requires(scope: Scope) -> Guarding:
     """A guard: a living key that holds `scope`, within its rate. Runs before any session is opened."""
 
     async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:

@@ -32,7 +32,7 @@ SLACK = timedelta(minutes=10)
 
 
 SETTLE = timedelta(minutes=1)
-"""How long a refund that was sent may still take effect unseen; only then is "not found" an answer."""
+"""How long a refund, or anything still without an answer, may take effect unseen; only then is "not found" one."""
 
 
 class NeverMade(ProviderRefused):
@@ -115,8 +115,10 @@ async def _perform(database: Database, intent_id: UUID, act: _Act[T], at: dateti
 
 async def _look_up(database: Database, intent: Intent, act: _Act[T], at: datetime) -> T:
     found = await act.find(intent)
-    if found is None and intent.sent_at is not None and at - intent.sent_at < act.settle:
-        raise ProviderUnknown("It may still take effect.", retry_after=int(act.settle.total_seconds()))
+    # Without a fault the last send has no answer yet: it may be on its way right now, in another click's hands (F39).
+    settle = act.settle if intent.fault else max(act.settle, SETTLE)
+    if found is None and intent.sent_at is not None and at - intent.sent_at < settle:
+        raise ProviderUnknown("It may still take effect.", retry_after=int(settle.total_seconds()))
     async with database.begin() as session:
         if found is not None:
             await service.record_done(session, intent.id, act.name(found), at)

@@ -116,7 +116,7 @@ async def begin_try(session: AsyncSession, intent_id: UUID, at: datetime) -> tup
     step = next_step(_intent(row), at)
     if step == "send":
         row.tries += 1
-        row.state = "unknown"
+        row.state, row.fault = "unknown", None
         row.sent_at = at
         await session.flush()
     return _intent(row), step

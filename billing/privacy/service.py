@@ -100,14 +100,21 @@ async def _order(session: AsyncSession, order: Any) -> dict[str, Any]:
         "created_at": iso(order.created_at),
         "paid_at": iso(order.paid_at) if order.paid_at else None,
         "consents": [
-            {"kind": row.kind, "version": row.version, "text_sha256": row.text_hash, "given": row.given, "at": iso(row.at)}
+            {
+                "kind": row.kind,
+                "version": row.version,
+                "text_sha256": row.text_hash,
+                "given": row.given,
+                "at": iso(row.at),
+            }
             for row in consents
         ],
         "payments": [
-            {"amount": {"amount": paid.amount, "currency": paid.currency}, "method": paid.method,
-             "captured_at": iso(paid.captured_at)}
+            {
+                "amount": {"amount": paid.amount, "currency": paid.currency},
+                "method": paid.method,
+                "captured_at": iso(paid.captured_at),
+            }
             for paid in payments
         ],
-    }  # fmt: skip
-
-
+    }

@@ -97,7 +97,7 @@ def test_the_whole_story_without_scripts(hand: Hand, told: Family, window: Windo
     hand.drain()
     page.get_by_role("link", name="Sprawdź ponownie").click()
     window.picture("4-paid")
-    assert "Opłacone" in page.inner_text("h1")
+    assert "Zapłacono" in page.inner_text("h1")
     assert window.wide() <= window.width
     page.goto(hand.link_in(hand.letter(told.email, "Od ")))
     window.picture("5-used")
@@ -121,7 +121,7 @@ def test_the_story_by_keyboard_alone(hand: Hand, told: Family, browser: Browser)
     hand.pay(session)
     hand.drain()
     page.goto(hand.link_in(hand.letter(told.email, "Potwierdzenie"), "/orders/"))
-    assert "Opłacone" in page.inner_text("h1")
+    assert "Zapłacono" in page.inner_text("h1")
     window.context.close()
 
 

@@ -13,7 +13,8 @@ from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.ids import public
 from tests.finance.conftest import let_in
-from tests.finance.world import World, make_account, make_many_trials, make_order, make_trial
+from tests.finance.many import make_many_accounts, make_many_trials
+from tests.finance.world import World, make_account, make_order, make_trial
 
 ROW = re.compile(r"(?:trl|sub|ord)_[0-9a-z]{26}")
 
@@ -203,3 +204,14 @@ async def test_an_erased_accounts_order_stays_readable(
     html = (await lead.get(f"/finance/orders/{public('ord', one.id)}")).text
     assert public("ord", other.id) not in html
     assert "a-anna" not in html
+
+
+async def test_a_text_that_fits_too_many_to_list_still_finds_its_rows(
+    lead: httpx2.AsyncClient, world: World, database: Database, clock: FixedClock
+) -> None:
+    async with database.begin() as session:
+        await make_many_accounts(session, 1100, clock.now())
+    wanted = {world.order, world.right, world.trial}
+    assert set(await found(lead, "q=POCZTA.example")) == wanted
+    assert set(await found(lead, "q=a")) >= wanted
+    assert {row["Identyfikator"] for row in await exported(lead, "q=poczta.example")} == wanted

@@ -156,10 +156,10 @@ async def test_the_audit_log_is_filtered_and_paged(
     following = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
     rest = (await lead.get(following)).text
     assert rest.count('<td data-label="Czynność">finance.viewed</td>') == 5
-    assert "order.goodwill" in (await lead.get(f"/finance/audit?subject={world.order}&actor=lead")).text
+    assert "order.goodwill" in (await lead.get(f"/finance/audit?subject={world.order}&actor=lead&action=goodwill")).text
     day = clock.now().date()
-    assert "order.goodwill" in (await lead.get(f"/finance/audit?from={day}&to={day}")).text
-    assert "order.goodwill" not in (await lead.get(f"/finance/audit?to={day.replace(year=2025)}")).text
+    assert "order.goodwill" in (await lead.get(f"/finance/audit?from={day}&to={day}&action=goodwill")).text
+    assert "order.goodwill" not in (await lead.get(f"/finance/audit?to={day.replace(year=2025)}&action=goodwill")).text
     assert (await lead.get("/finance/audit?from=x")).status_code == 400
 
 

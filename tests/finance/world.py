@@ -22,7 +22,6 @@ from billing.payments.tables import IntentRow, PaymentRow, RefundRow
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Pass
 from billing.trials import service as trials
-from billing.trials.tables import TrialRow
 from entitlements import service as desk
 from webhooks.inbox import EventRow
 
@@ -81,27 +80,6 @@ async def make_trial(session: AsyncSession, pupil: str, at: datetime) -> str:
         at=at,
     )
     return trials.origin(row)
-
-
-async def make_many_trials(session: AsyncSession, number: int, at: datetime) -> None:
-    """Trials of pupils whom nobody links, in one statement."""
-    rows = [
-        {
-            "id": new_id(at + timedelta(seconds=each)),
-            "season": "2026/27",
-            "season_ends": date(2027, 6, 30),
-            "pupil": f"t{each}",
-            "pupil_hash": token_hash(f"t{each}"),
-            "starts_at": at + timedelta(seconds=each),
-            "reverts_on": date(2026, 11, 1),
-            "ends_at": UNTIL,
-            "told_by": UNTIL,
-            "tell_from": UNTIL,
-            "prolongations": 0,
-        }
-        for each in range(number)
-    ]
-    await session.execute(insert(TrialRow), rows)
 
 
 async def make_order(session: AsyncSession, at: datetime, **other: Any) -> OrderRow:
@@ -178,21 +156,7 @@ async def _paid(session: AsyncSession, order: OrderRow, name: str, at: datetime)
         session.add(
             ConsentRow(id=new_id(at), order_id=order.id, kind=kind, text_hash="0", version="1", given=True, at=at)
         )
-    session.add(
-        IntentRow(
-            id=new_id(at),
-            kind="checkout",
-            target=name,
-            attempt=1,
-            key="key-1",
-            request={},
-            state="done",
-            provider_id="cs_test_a1",
-            created_at=at,
-            sent_at=at,
-            resolved_at=at,
-        )
-    )
+    _asked(session, name, at)
     session.add(
         PaymentRow(
             id=new_id(at),
@@ -221,6 +185,24 @@ async def _paid(session: AsyncSession, order: OrderRow, name: str, at: datetime)
     begun = await subscriptions.begin_pass(session, wanted, at)
     assert begun is not None
     return subscriptions.subscription_id(begun)
+
+
+def _asked(session: AsyncSession, name: str, at: datetime) -> None:
+    session.add(
+        IntentRow(
+            id=new_id(at),
+            kind="checkout",
+            target=name,
+            attempt=1,
+            key="key-1",
+            request={},
+            state="done",
+            provider_id="cs_test_a1",
+            created_at=at,
+            sent_at=at,
+            resolved_at=at,
+        )
+    )
 
 
 async def _refunded(session: AsyncSession, name: str, at: datetime) -> str:

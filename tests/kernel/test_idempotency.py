@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -135,12 +134,8 @@ async def test_keys_are_kept_longer_than_promised_then_forgotten(database: Datab
     work = forget_old_keys(database)
     async with database.begin() as session:
         assert await work.next_due(session) == at + KEPT
-    assert KEPT >= timedelta(hours=24)
+    assert timedelta(hours=24) <= KEPT
     assert await work.run(at + KEPT - MOMENT) == 0
     assert await work.run(at + KEPT) == 1
     assert (await ask(database, at + KEPT, "young")).replayed
     assert not (await ask(database, at + KEPT + MOMENT, "young", request=b"another")).replayed
-
-
-def test_the_answer_is_plain_json() -> None:
-    assert msgspec.json.decode(Stored(200, b"{}", replayed=False).body) == {}

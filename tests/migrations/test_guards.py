@@ -109,6 +109,7 @@ async def test_an_append_only_table_refuses_even_a_change_that_finds_no_row(data
 async def test_a_ledger_transaction_must_sum_to_zero_when_it_commits(database: Database) -> None:
     """I09: refused at the commit, so lines may come one by one."""
     assert await _refused(database, line("stripe_clearing", 4499), line("sales", -3658)) == "23514"
+    assert await _refused(database, line("stripe_clearing", 4499), line("sales", -4500)) == "23514"
     await _accepted(database, line("stripe_clearing", 4499), line("sales", -3658), line("vat", -841))
     async with database.begin() as session:
         assert await session.scalar(text("select sum(amount) from ledger_line")) == 0

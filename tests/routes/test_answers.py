@@ -109,8 +109,11 @@ async def test_with_the_database_down_it_is_503_and_says_when_to_ask_again(
 ):
     async with opened(settings_of(NOWHERE, valkey.url()), clock, {}) as down:
         down.keys = api.keys
-        for method, path, body in (("GET", "/v1/accounts/a1", None), ("PUT", "/v1/accounts/a1", ADULT),
-                                   ("GET", "/v1/accounts/a1/entitlements/messages?channel=mobile&pupil=p1", None)):  # fmt: skip
+        for method, path, body in (
+            ("GET", "/v1/accounts/a1", None),
+            ("PUT", "/v1/accounts/a1", ADULT),
+            ("GET", "/v1/accounts/a1/entitlements/messages?channel=mobile&pupil=p1", None),
+        ):
             answer = await down.ask(method, path, body)
             assert problem(answer, 503, "store_unavailable") == []
             assert int(answer.headers["retry-after"]) >= 1
@@ -176,14 +179,30 @@ async def test_every_answer_names_its_request_by_the_callers_own_id_if_that_is_s
 async def test_every_answer_has_the_headers_that_keep_a_browser_safe_s54(api: Api):
     await api.family()
     for method, path in (
-        ("GET", "/v1/catalog"), ("GET", "/v1/accounts/nobody"), ("GET", "/nothing"), ("POST", "/livez"), ("GET", "/livez"),
-        ("GET", "/readyz"), ("GET", "/regulamin"), ("GET", "/static/style.css"), ("GET", "/activate/wrong"),
-        ("OPTIONS", "/v1/catalog"), ("HEAD", "/v1/catalog"), ("GET", "/schema/openapi.json"), ("POST", "/webhooks/stripe"),
-        ("PUT", "/v1/accounts/a1"), ("DELETE", "/v1/accounts/a1/pupils/p1"),
-    ):  # fmt: skip
+        ("GET", "/v1/catalog"),
+        ("GET", "/v1/accounts/nobody"),
+        ("GET", "/nothing"),
+        ("POST", "/livez"),
+        ("GET", "/livez"),
+        ("GET", "/readyz"),
+        ("GET", "/regulamin"),
+        ("GET", "/static/style.css"),
+        ("GET", "/activate/wrong"),
+        ("OPTIONS", "/v1/catalog"),
+        ("HEAD", "/v1/catalog"),
+        ("GET", "/schema/openapi.json"),
+        ("POST", "/webhooks/stripe"),
+        ("PUT", "/v1/accounts/a1"),
+        ("DELETE", "/v1/accounts/a1/pupils/p1"),
+    ):
         answer = await api.ask(method, path)
-        for name in ("x-content-type-options", "strict-transport-security", "referrer-policy",
-                     "content-security-policy", "cross-origin-opener-policy"):  # fmt: skip
+        for name in (
+            "x-content-type-options",
+            "strict-transport-security",
+            "referrer-policy",
+            "content-security-policy",
+            "cross-origin-opener-policy",
+        ):
             assert len(answer.headers.get_list(name)) == 1, f"{method} {path}: {name}"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"

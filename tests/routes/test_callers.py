@@ -65,9 +65,17 @@ STAFF = "/finance"
 """Everything below it is for staff who have logged in."""
 
 _EXAMPLES = {
-    "account": "a1", "pupil": "p1", "school": "sp5", "feature": "messages", "notice": "ntc_x", "subscription": "sub_x",
-    "token": "unknown", "name": "style.css", "code": "not_found", "path": "nothing",
-}  # fmt: skip
+    "account": "a1",
+    "pupil": "p1",
+    "school": "sp5",
+    "feature": "messages",
+    "notice": "ntc_x",
+    "subscription": "sub_x",
+    "token": "unknown",
+    "name": "style.css",
+    "code": "not_found",
+    "path": "nothing",
+}
 
 
 def routes_of(api: Api) -> Iterator[tuple[str, str, str]]:
@@ -195,9 +203,19 @@ async def test_what_is_another_familys_answers_like_what_is_absent_i26(api: Api,
 @pytest.mark.parametrize("path", ["/v1/subscriptions/{id}", "/v1/notices/{id}/shown"])
 async def test_an_id_that_was_never_given_is_not_there_whatever_it_looks_like(api: Api, path: str):
     method = "POST" if "shown" in path else "GET"
-    for key in ("x", "sub_", "ord_01kd0000000000000000000000", "sub_01kd0000000000000000000000", "ntc_" + "z" * 26,
-                "sub_" + "i" * 26, "NTC_01kd0000000000000000000000", "ntc_01kd0000000000000000000000", "%00", "..%2F",
-                "a" * 5000):  # fmt: skip
+    for key in (
+        "x",
+        "sub_",
+        "ord_01kd0000000000000000000000",
+        "sub_01kd0000000000000000000000",
+        "ntc_" + "z" * 26,
+        "sub_" + "i" * 26,
+        "NTC_01kd0000000000000000000000",
+        "ntc_01kd0000000000000000000000",
+        "%00",
+        "..%2F",
+        "a" * 5000,
+    ):
         answer = await api.ask(method, path.format(id=key))
         assert answer.status_code == 404, key
         assert answer.json()["code"] == "not_found"

@@ -113,8 +113,19 @@ def test_requests_are_closed_and_bounded(described: dict[str, Any]):
 def test_answers_name_their_type_and_leave_nothing_out(described: dict[str, Any]):
     """Every field of an answer is required: null, never absent."""
     schemas = described["components"]["schemas"]
-    for name in ("AccountOut", "PupilLinkOut", "TrialOut", "NoticeOut", "SubscriptionOut", "LinkOut", "ErasureOut",
-                 "DecisionAnswer", "EntitlementsAnswer", "SchoolOut", "ExportOut"):  # fmt: skip
+    for name in (
+        "AccountOut",
+        "PupilLinkOut",
+        "TrialOut",
+        "NoticeOut",
+        "SubscriptionOut",
+        "LinkOut",
+        "ErasureOut",
+        "DecisionAnswer",
+        "EntitlementsAnswer",
+        "SchoolOut",
+        "ExportOut",
+    ):
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"]), name
         assert len(schemas[name]["properties"]["object"]["enum"]) == 1, name
 

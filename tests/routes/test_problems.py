@@ -107,7 +107,7 @@ async def test_a_query_that_cannot_be_meant_is_refused_s67(api: Api, listed: str
         answer = await api.ask("GET", f"/v1/accounts/a1/{listed}?{query}")
         found = problem(answer, 400, "malformed_request")
         known = set(named) if listed == "pupils" or "x=" not in query else set(named) - {("after", "invalid")}
-        assert set(found) == known and len(found) == len(known), query
+        assert sorted(found) == sorted(known), query
     for query in ("", "limit=1", "limit=100"):
         assert (await api.ask("GET", f"/v1/accounts/a1/{listed}?{query}")).status_code == 200
 

@@ -81,6 +81,7 @@ class House:
         self.smtp_port = smtp_port
         self.clock = clock
         self.works: tuple[Work, ...] = services.works
+        self.catalogue: Catalogue = services.catalogue
         self._taken = 0
         features = FeatureList(basic=frozenset(self.catalogue.basic), add_ons=frozenset(self.catalogue.add_ons))
         self._features = features
@@ -93,10 +94,6 @@ class House:
         return self.services.database
 
     @property
-    def catalogue(self) -> Catalogue:
-        return self.services.catalogue
-
-    @property
     def now(self) -> datetime:
         return self.clock.now()
 
@@ -105,11 +102,11 @@ class House:
         site = self.services.site
         return Place(public_url=site.public_url, secret=site.secret)
 
-    def office(self, mailer: Mailer | None = None) -> PostOffice:
+    def office(self, mailer: Mailer | None = None, database: Database | None = None) -> PostOffice:
         """A post office as a worker process has one; with another mailer where the test says so."""
         site = self.services.site
         table = Desk(catalogue=self.catalogue, seller=site.seller, public_url=site.public_url, secret=site.secret)
-        return PostOffice(self.database, mailer or self.smtp(), table, SENDER)
+        return PostOffice(database or self.database, mailer or self.smtp(), table, SENDER)
 
     def smtp(self) -> SmtpMailer:
         return SmtpMailer(f"smtp://127.0.0.1:{self.smtp_port}")
@@ -232,7 +229,10 @@ class House:
         async with self.database.begin() as session:
             return (await activation.issue(session, account, pupils, self.now, days=14)).token
 
-    async def click(self, token: str, *, shown: str | None = None, gateway: Gateway | None = None, **given: Any) -> str:
+    async def click(
+        self, token: str, *, shown: str | None = None, gateway: Gateway | None = None, database: Database | None = None,
+        **given: Any,
+    ) -> str:  # fmt: skip
         """The button on the offer's page, read just before; answers where the buyer is sent."""
         accepted = Accepted(
             start_now=True, start_now_hash="s" * 64, terms_hash="t" * 64, terms_version="2026-11", locale="pl"
@@ -241,8 +241,8 @@ class House:
         if shown is None:
             shown = await self.offer(token, accepted.terms_version)
         return await place_order(
-            self.database, gateway or self.services.gateway, self.catalogue, self.place, token=token, shown=shown,
-            accepted=accepted, at=self.now,
+            database or self.database, gateway or self.services.gateway, self.catalogue, self.place, token=token,
+            shown=shown, accepted=accepted, at=self.now,
         )  # fmt: skip
 
     async def offer(self, token: str, terms_version: str = "2026-11") -> str:

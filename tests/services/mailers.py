@@ -33,11 +33,13 @@ class Meanwhile:
     def __init__(self, inner: Mailer, deed: Callable[[], Awaitable[object]]) -> None:
         self.inner = inner
         self.deed: Callable[[], Awaitable[object]] | None = deed
+        self.first = ""
 
     async def send(self, envelope: Envelope, written: Written) -> str:
         answer = await self.inner.send(envelope, written)
         deed, self.deed = self.deed, None
         if deed is not None:
+            self.first = envelope.to
             await deed()
         return answer
 

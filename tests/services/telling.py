@@ -48,7 +48,9 @@ class Family:
     linked_since: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
     paid: set[str] = field(default_factory=set[str])
     erased: set[str] = field(default_factory=set[str])
-    told: dict[tuple[str, str], list[Told]] = field(default_factory=lambda: defaultdict[tuple[str, str], list[Told]](list))
+    told: dict[tuple[str, str], list[Told]] = field(
+        default_factory=lambda: defaultdict[tuple[str, str], list[Told]](list)
+    )
     story: list[str] = field(default_factory=list[str])
 
     @property

@@ -97,9 +97,11 @@ async def test_f47_while_one_worker_waits_for_a_slow_server_another_takes_the_re
         house.stand_at(began + LEASE + timedelta(seconds=1))
         await house.office().send_due(house.now)
 
-    await house.office(Meanwhile(house.smtp(), neighbour)).send_due(began)
-    told = sorted((letter.to, letter.headers["Message-ID"]) for letter in house.letters() if "anna" not in letter.to)
-    assert len(told) == len({to for to, _ in told}) == 2
+    mailer = Meanwhile(house.smtp(), neighbour)
+    await house.office(mailer).send_due(began)
+    others = [letter.to for letter in house.letters() if letter.to != mailer.first]
+    assert len(others) == len(set(others)) == 2
+    assert len(house.letters()) <= 4, "the one in doubt comes at most twice"
 
 
 async def test_r29_a_refused_address_is_not_written_to_again_and_the_app_is_asked_to_tell(house: House) -> None:
@@ -262,7 +264,9 @@ async def test_i19_an_account_told_of_the_same_day_about_another_pupil_is_told_o
     assert reason == "told"
     for account in ("anna", "jan"):
         told = await house.rows(
-            "select pupils, handed_over_at from letter where account = :account and day = :day", account=account, day=day
+            "select pupils, handed_over_at from letter where account = :account and day = :day",
+            account=account,
+            day=day,
         )
         assert [row for row in told if "p2" in row.pupils and row.handed_over_at], f"{account} was not told of p2"
 
@@ -320,7 +324,11 @@ async def test_r31_i28_nothing_kept_anywhere_holds_a_usable_token(house: House) 
 
 
 def _tokens(words: str) -> list[str]:
-    return [part.split("/")[-1] for part in words.split() if "/activate/" in part or "/confirm/" in part or "/orders/" in part]
+    return [
+        part.split("/")[-1]
+        for part in words.split()
+        if "/activate/" in part or "/confirm/" in part or "/orders/" in part
+    ]
 
 
 async def test_a_mail_server_that_is_gone_costs_free_days_and_never_an_unannounced_end(house: House) -> None:

@@ -1,0 +1,121 @@
+"""Real parts that break once, at the n-th thing they do: before doing it, or after, so that nobody hears of it."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel.db import Database
+from billing.notices.letters_draft import Written
+from billing.notices.mailer import Envelope, Mailer
+from billing.notices.tasks import works as notice_works
+from billing.payments.gateway import Gateway
+from billing.wiring import _works
+from tests.services.house import House, settings
+
+When = Literal["before", "after"]
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it may catch this."""
+
+
+class Cut:
+    """Counts what is done, and breaks at the n-th; `hit` says that it has."""
+
+    def __init__(self, at: int, when: When, fault: Callable[[], BaseException]) -> None:
+        self.at = at
+        self.when = when
+        self.fault = fault
+        self.count = 0
+        self.hit = ""
+
+    def _breaks(self, when: When, what: str) -> bool:
+        if self.count != self.at or self.when != when or self.hit:
+            return False
+        self.hit = what
+        return True
+
+    def before(self, what: str) -> None:
+        self.count += 1
+        if self._breaks("before", what):
+            raise self.fault()
+
+    def after(self, what: str) -> None:
+        if self._breaks("after", what):
+            raise self.fault()
+
+    async def around(self, what: str, do: Callable[[], Awaitable[Any]]) -> Any:
+        self.before(what)
+        done = await do()
+        self.after(what)
+        return done
+
+
+class CuttingGateway:
+    """The gateway, whose n-th call breaks."""
+
+    def __init__(self, inner: Gateway, cut: Cut) -> None:
+        self._inner = inner
+        self._cut = cut
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._inner, name)
+        if not iscoroutinefunction(real):
+            return real
+
+        async def call(*given: Any, **named: Any) -> Any:
+            return await self._cut.around(f"gateway.{name}", lambda: real(*given, **named))
+
+        return call
+
+
+class CuttingMailer:
+    """The mailer, whose n-th letter breaks."""
+
+    def __init__(self, inner: Mailer, cut: Cut) -> None:
+        self._inner = inner
+        self._cut = cut
+
+    async def send(self, envelope: Envelope, written: Written) -> str:
+        return await self._cut.around("mailer.send", lambda: self._inner.send(envelope, written))
+
+
+class CuttingDatabase(Database):
+    """The database, whose n-th unit of work breaks before or after its commit."""
+
+    def __init__(self, url: str, cut: Cut) -> None:
+        super().__init__(url)
+        self._cut = cut
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncSession]:
+        async with super().begin() as session:
+            yield session
+            self._cut.before("database.commit")
+        self._cut.after("database.commit")
+
+
+class Fragile:
+    """A house whose workers and web requests run on parts that break; time, people and Stripe are sound."""
+
+    def __init__(self, house: House, cut: Cut, *, with_database: bool) -> None:
+        services = house.services
+        self.house = house
+        self.database: Database = house.database
+        if with_database:
+            url = house.database.engine.url.render_as_string(hide_password=False)
+            self.database = CuttingDatabase(url, cut)
+        gateway: Any = CuttingGateway(services.gateway, cut)
+        self.gateway: Gateway = gateway
+        stripe, port = house.world.base, house.smtp_port
+        works = _works(settings("", stripe, port), self.database, gateway, services.catalogue, services.site)
+        office = house.office(CuttingMailer(house.smtp(), cut), self.database)
+        letters = {work.name: work for work in notice_works(self.database, office, services.catalogue.trial)}
+        house.works = tuple(letters.get(work.name, work) for work in works)
+
+    async def close(self) -> None:
+        if self.database is not self.house.database:
+            await self.database.close()
