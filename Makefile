@@ -42,10 +42,10 @@ test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS=
 check: .venv/.dev ## format, lint, types, import contracts, dependencies, then the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/pyright
-	@$(BIN)/lint-imports
-	@$(BIN)/deptry .
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/architecture tests/rules
+	@$(BIN)/pyright & types=$$!; \
+	$(BIN)/lint-imports && $(BIN)/deptry . && \
+	$(BIN)/python -m pytest -q -m "not slow and not browser" tests/architecture tests/rules; \
+	rest=$$?; wait $$types && exit $$rest
 
 bench: .venv/.dev ## the benchmark: ratios first
 	@$(BIN)/python -m tests.benchmarks

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import rich_click as click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from billing.catalog.push import diff, push, told
 from billing.catalog.service import load as load_catalogue
@@ -19,7 +19,8 @@ from billing.kernel.keys import SCOPES, Scope
 from billing.kernel.settings import EXIT_CONFIGURATION
 from billing.wiring import Services
 
-out = Console(soft_wrap=True, highlight=False)
+# A pipe has no width: nothing is cut there.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 @click.group()
@@ -112,7 +113,7 @@ def keys_list() -> None:
         async with services.database.begin() as session:
             return await keys.list_keys(session)
 
-    table = Table("id", "name", "scopes", "created", "revoked")
+    table = Table(Column("id", no_wrap=True, min_width=30), "name", "scopes", "created", "revoked")
     for row in with_services(read):
         key_id = keys.public("key", row.id)
         table.add_row(

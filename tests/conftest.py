@@ -8,11 +8,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
 from tests.schema import make_schema
+
+settings.register_profile("shared machine", deadline=None)  # no test promises an absolute time
+settings.load_profile("shared machine")
 
 _numbers = count()
 TEMPLATE = "template_billing"

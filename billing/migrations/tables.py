@@ -1,6 +1,4 @@
 """Every table of the house, so that the schema and the code can be compared."""
-# pyright: reportUnusedImport=false
-# Importing a room's tables is what enters them into the metadata.
 
 from sqlalchemy import MetaData
 
@@ -21,5 +19,25 @@ import billing.trials.tables
 import entitlements.tables
 import webhooks.inbox
 from billing.kernel.db import Base
+
+MODULES = (
+    billing.accounts.tables,
+    billing.activation.tables,
+    billing.catalog.tables,
+    billing.checkout.tables,
+    billing.finance.tables,
+    billing.kernel.audit,
+    billing.kernel.idempotency,
+    billing.kernel.keys,
+    billing.kernel.outbox,
+    billing.ledger.tables,
+    billing.notices.tables,
+    billing.payments.tables,
+    billing.subscriptions.tables,
+    billing.trials.tables,
+    entitlements.tables,
+    webhooks.inbox,
+)
+"""Importing them is what enters their tables into the metadata."""
 
 metadata: MetaData = Base.metadata

@@ -25,7 +25,7 @@ from billing.payments.rules import (
     UnknownPayment,
     refund_move,
 )
-from billing.payments.service import reserve
+from billing.payments.service import record_found, reserve
 from billing.payments.tables import PaymentRow, RefundRow
 
 PREFIX = "ref"
@@ -96,6 +96,7 @@ async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime)
     before, after = row.state, refund_move(row.state, facts.state)
     row.stripe_refund = facts.refund_id
     row.fault = facts.fault
+    await record_found(session, "refund", public(PREFIX, row.id), facts.refund_id, at)
     if before != after:
         _move(row, paid, after, at)
         audit.record(

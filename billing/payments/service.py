@@ -132,6 +132,14 @@ async def record_done(session: AsyncSession, intent_id: UUID, provider_id: str, 
         await session.flush()
 
 
+async def record_found(session: AsyncSession, kind: str, target: str, provider_id: str, at: datetime) -> None:
+    """The provider told us of it otherwise: a call about `target` whose answer was lost is done (I15)."""
+    query = select(IntentRow.id).where(IntentRow.kind == kind, IntentRow.target == target, IntentRow.state == "unknown")
+    lost = await session.scalar(query)
+    if lost is not None:
+        await record_done(session, lost, provider_id, at)
+
+
 async def record_refused(session: AsyncSession, intent_id: UUID, fault: str, at: datetime) -> None:
     """It was surely not done, and this attempt never will be; the next `reserve` begins another."""
     row = await _intent_row(session, intent_id)

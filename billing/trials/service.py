@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import TrialPolicy
 from billing.kernel import audit, outbox
-from billing.kernel.days import day_of, end_of, start_of
+from billing.kernel.days import day_of, start_of
 from billing.kernel.ids import new_id, public
 from billing.kernel.tokens import pseudonym
 from billing.trials import rules
@@ -124,19 +124,24 @@ async def trial_of(session: AsyncSession, pupil: str, season: str) -> TrialRow |
 
 
 async def convert(session: AsyncSession, pupils: Collection[str], at: datetime) -> bool:
-    """Somebody pays: a trial whose features are given beyond its end needs no notice (R25); answers whether there was
-    one. A trial that ends before the paid right begins, as next season's pass does, is told of as ever (R21)."""
-    found = [row for row in await _open(session, pupils) if row.converted_at is None]
+    """Somebody pays: a trial whose features are given beyond its end needs no notice (R25), and one that was told of
+    ends unnoticed; answers whether there was one. A trial that ends before the paid right begins, as next season's pass
+    does, is told of as ever (R21)."""
+    found = [row for row in await _running(session, pupils, at) if row.converted_at is None]
     done = [row for row in found if await _is_outlasted(session, row, at)]
     for row in done:
         row.converted_at = at
         audit.record(session, at, "trial.converted", origin(row), before="running", after="converted")
+        if row.bound_at is None:  # it ends by its date, with no job, though nobody need be told (I05, R131)
+            await bind_for(session, row, at, "converted")
     return bool(done)
 
 
 async def outlasted(session: AsyncSession, pupils: Collection[str], at: datetime) -> frozenset[str]:
     """Those of the pupils who lose nothing when their trial ends."""
-    return frozenset([row.pupil or "" for row in await _open(session, pupils) if await _is_outlasted(session, row, at)])
+    return frozenset(
+        [row.pupil or "" for row in await _running(session, pupils, at) if await _is_outlasted(session, row, at)]
+    )
 
 
 async def _is_outlasted(session: AsyncSession, row: TrialRow, at: datetime) -> bool:
@@ -148,17 +153,22 @@ async def _is_outlasted(session: AsyncSession, row: TrialRow, at: datetime) -> b
 
 
 async def reopen(session: AsyncSession, pupils: Collection[str], policy: TrialPolicy, at: datetime) -> None:
-    """What was paid was given back: a trial whose end nobody was told of runs on, to a day that can be told (R21)."""
-    for row in await _open(session, pupils):
+    """What was paid was given back: a trial whose end nobody was told of runs on, to a day that can be told; one that
+    was told of ends on that day (R21)."""
+    for row in await _running(session, pupils, at):
         if row.converted_at is not None:
             row.converted_at, row.planned_for = None, None
             audit.record(session, at, "trial.reopened", origin(row), before="converted", after="running")
-            if at >= row.told_by:
-                await _move(session, row, rules.prolonged(policy, at), policy, at)
+            if row.bound_reason == "converted":
+                row.bound_at = row.bound_reason = None
+                fresh = rules.prolonged(policy, at) if at >= row.told_by else row.reverts_on
+                await _move(session, row, fresh, policy, at)
 
 
-async def _open(session: AsyncSession, pupils: Collection[str]) -> list[TrialRow]:
-    query = select(TrialRow).where(TrialRow.pupil.in_(pupils), TrialRow.bound_at.is_(None)).order_by(TrialRow.id)
+async def _running(session: AsyncSession, pupils: Collection[str], at: datetime) -> list[TrialRow]:
+    """Those of the pupils' trials that have not ended, told of or not, locked."""
+    is_running = or_(TrialRow.bound_at.is_(None), TrialRow.ends_at > at)
+    query = select(TrialRow).where(TrialRow.pupil.in_(pupils), is_running).order_by(TrialRow.id)
     return list(await session.scalars(query.with_for_update()))
 
 
@@ -180,10 +190,10 @@ async def planned(session: AsyncSession, trial: Waiting) -> None:
 
 async def bind(session: AsyncSession, trial: Waiting, at: datetime) -> None:
     """Everybody was told: D holds from now on."""
-    await _bind(session, await session.get_one(TrialRow, trial.id), at, "told")
+    await bind_for(session, await session.get_one(TrialRow, trial.id), at, "told")
 
 
-async def _bind(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
+async def bind_for(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
     """The grant ends at D with no job running (R20, R131)."""
     row.bound_at, row.bound_reason = at, reason
     await desk.bind(session, origin(row))
@@ -240,59 +250,3 @@ async def postpone(session: AsyncSession, trial: Waiting, policy: TrialPolicy, a
 
 def _waiting() -> Select[TrialRow]:
     return select(TrialRow).where(_IS_WAITING).with_for_update(skip_locked=True)
-
-
-async def close_silently(session: AsyncSession, at: datetime, limit: int) -> int:
-    """Bind trials that passed their end while nobody could fall back: a paid right held, or nobody was linked."""
-    query = (
-        select(TrialRow)
-        .where(TrialRow.bound_at.is_(None), TrialRow.ends_at <= at)
-        .where(or_(TrialRow.converted_at.is_not(None), TrialRow.pupil.is_(None)))
-        .order_by(TrialRow.ends_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = (await session.scalars(query)).all()
-    for row in rows:
-        await _bind(session, row, at, "converted" if row.converted_at is not None else "nobody_linked")
-    return len(rows)
-
-
-async def announce_ends(session: AsyncSession, at: datetime, limit: int) -> int:
-    """Say that trials have ended, once each; the right itself ended by its date, with no job (R131)."""
-    query = (
-        select(TrialRow)
-        .where(TrialRow.ended_at.is_(None), TrialRow.bound_at.is_not(None), TrialRow.ends_at <= at)
-        .order_by(TrialRow.ends_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = (await session.scalars(query)).all()
-    for row in rows:
-        row.ended_at = row.ends_at
-        after = "converted" if row.converted_at else "ended"
-        audit.record(session, at, "trial.ended", origin(row), before="running", after=after)
-        if row.pupil is not None and row.converted_at is None:
-            outbox.put(session, "trial.ended", at, trial=origin(row), pupil=row.pupil)
-    return len(rows)
-
-
-async def forget_season(session: AsyncSession, at: datetime, limit: int) -> int:
-    """Delete the memory of trials whose season is over (R19)."""
-    query = select(TrialRow).where(TrialRow.season_ends < day_of(at), TrialRow.ended_at.is_not(None))
-    rows = (await session.scalars(query.limit(limit).with_for_update(skip_locked=True))).all()
-    for row in rows:
-        await session.delete(row)
-    return len(rows)
-
-
-async def next_due(session: AsyncSession) -> datetime | None:
-    """The earliest instant at which a trial passes its end, to be closed or announced."""
-    waiting = or_(TrialRow.bound_at.is_not(None), TrialRow.converted_at.is_not(None), TrialRow.pupil.is_(None))
-    return await session.scalar(select(func.min(TrialRow.ends_at)).where(TrialRow.ended_at.is_(None), waiting))
-
-
-async def next_forgotten(session: AsyncSession) -> datetime | None:
-    """When the memory of a season may next be dropped."""
-    last = await session.scalar(select(func.min(TrialRow.season_ends)).where(TrialRow.ended_at.is_not(None)))
-    return None if last is None else end_of(last)

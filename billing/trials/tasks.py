@@ -4,7 +4,7 @@ from datetime import datetime
 
 from billing.kernel.db import Database
 from billing.kernel.work import Work
-from billing.trials import service
+from billing.trials import ending
 
 _BATCH = 500
 
@@ -14,14 +14,14 @@ def works(database: Database) -> tuple[Work, ...]:
 
     async def close(at: datetime) -> int:
         async with database.begin() as session:
-            closed = await service.close_silently(session, at, _BATCH)
-            return closed + await service.announce_ends(session, at, _BATCH)
+            closed = await ending.close_silently(session, at, _BATCH)
+            return closed + await ending.announce_ends(session, at, _BATCH)
 
     async def forget(at: datetime) -> int:
         async with database.begin() as session:
-            return await service.forget_season(session, at, _BATCH)
+            return await ending.forget_season(session, at, _BATCH)
 
     return (
-        Work(name="trials.close", queue="bulk", next_due=service.next_due, run=close),
-        Work(name="trials.forget", queue="bulk", next_due=service.next_forgotten, run=forget),
+        Work(name="trials.close", queue="bulk", next_due=ending.next_due, run=close),
+        Work(name="trials.forget", queue="bulk", next_due=ending.next_forgotten, run=forget),
     )

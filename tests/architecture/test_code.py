@@ -13,6 +13,7 @@ NETWORK_NAMES = re.compile(r"\b(gateway|mailer|client|smtp|http)\b")
 BROAD_CATCHES = {
     "billing/cli_checks.py:_run": "whatever is wrong is what this command is for",
     "billing/kernel/outbox.py:_consume": "a poison message delays no other; it is counted, logged and parked (I24)",
+    "billing/kernel/work.py:one_by_one": "one bad piece of work delays no other; it is logged and put off (I24)",
     "billing/worker.py:create_celery.run": "a failing piece of work must not kill the worker; the sweep tries again",
     "webhooks/handling.py:_handle": "a poison event delays no other; it is counted, logged and parked (I24)",
     "billing/sandbox/postgres.py:EmbeddedPostgres.start": "a server half started is stopped, and the fault told",

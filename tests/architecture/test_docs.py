@@ -5,13 +5,16 @@ import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
+import sqlalchemy
 from prometheus_client.metrics import MetricWrapperBase
 
 from billing.cli import main
 from billing.kernel import idempotency, metrics
+from billing.kernel.db import Database
 from billing.kernel.problems import CATALOGUE
 from billing.kernel.settings import PREFIX, Settings, load
 from billing.openapi import PLACE
@@ -195,3 +198,16 @@ def test_the_fallback_page_tells_the_codes_and_figures_of_the_code() -> None:
     assert f"at most {answers.LONGEST_REFUSED} s, never past `valid_until`" in text
     assert f"| `stale-if-error` | {answers.KEPT_IN_OUTAGE}:" in text
     assert f"Keys are kept for {idempotency.KEPT.total_seconds() / 3600:.0f} hours" in text
+
+
+@pytest.mark.slow
+async def test_the_queries_of_the_operators_page_fit_the_schema(database: Database) -> None:
+    """They are only planned, not run. What a person puts in is an id here."""
+    text = text_of(Path("docs/operations.md"))
+    blocks = chain.from_iterable(block.split(";") for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL))
+    inline = re.findall(r"`((?:select|update|delete)\s[^`]+)`", text)
+    queries = [query.strip().replace("(…)", "('…')").replace("…", str(UUID(int=0))) for query in (*blocks, *inline)]
+    assert len(queries) > 8
+    async with database.begin() as session:
+        for query in filter(None, queries):
+            await session.execute(sqlalchemy.text(f"explain {query.replace(':', chr(92) + ':')}"))

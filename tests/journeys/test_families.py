@@ -31,9 +31,9 @@ def test_three_pupils_get_one_mail_and_the_one_who_is_covered_is_not_sold_twice(
 
     link = hand.link_in(letter)
     page = plain(hand.open(link).text)
-    assert "2 uczniów × 44,99 zł" in page or "2 × 44,99 zł" in page
+    assert "2 × 44,99 zł" in page
     assert "89,98 zł" in page
-    assert "1 uczeń: opłacone" in page
+    assert "1 uczeń: dostęp opłacony" in page
     session = hand.to_pay(link)
     lines = hand.sessions_opened(marta)[0]["form"]["line_items"]
     assert [(line["quantity"], line["price_data"]["unit_amount"]) for line in lines] == [("2", str(PASS_PRICE))]
@@ -89,8 +89,7 @@ def test_the_second_of_two_payments_goes_back_in_full_by_itself_and_both_are_tol
     first, second = (hand.to_pay(hand.new_link(parent)) for parent in (anna, piotr))
     hand.pay(first)
     hand.pay(second)
-    hand.drain()
-    hand.drain()
+    hand.advance("PT5M")
     assert [(row["amount"], row["status"]) for row in hand.refunds(second)] == [(PASS_PRICE, "succeeded")]
     assert hand.refunds(first) == []
     assert len(hand.passes(anna)) == len(hand.passes(piotr)) == 1
@@ -132,8 +131,7 @@ def test_one_who_is_erased_and_pays_late_gets_the_money_back(hand: Hand) -> None
     hand.api("DELETE", f"/v1/accounts/{zofia.account}", expect=202)
     before = len(hand.letters(zofia.email))
     hand.settle(session, "succeeded")
-    hand.drain()
-    hand.drain()
+    hand.advance("PT5M")
     assert [(row["amount"], row["status"]) for row in hand.refunds(session)] == [(PASS_PRICE, "succeeded")]
     assert len(hand.letters(zofia.email)) == before, "nobody is left to write to"
     again = hand.register("zofia-po-latach")

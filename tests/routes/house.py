@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any, cast
 
 import httpx2
@@ -11,10 +12,11 @@ from litestar import Litestar
 from billing.app import create_app
 from billing.kernel.clock import Clock
 from billing.kernel.db import Database
-from billing.kernel.keys import SCOPES, Scope, create_key
+from billing.kernel.keys import SCOPES, create_key
 from billing.kernel.settings import Settings, load
 from billing.wiring import Services, build
 
+_addresses = count()
 HOME = "https://billing.test"
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 ADULT = {"email": "anna@example.pl", "kind": "guardian", "age_band": "adult", "email_confirmed": True}
@@ -50,7 +52,7 @@ class Api:
         self.services = services
         self.keys = {scope: text for scope, (_, text) in keys.items()}
         self.key_ids = {scope: key_id for scope, (key_id, _) in keys.items()}
-        transport = httpx2.ASGITransport(cast("Any", app), client=("203.0.113.7", 40000))
+        transport = httpx2.ASGITransport(cast("Any", app), client=(f"203.0.113.{next(_addresses) % 250}", 40000))
         self.client = httpx2.AsyncClient(transport=transport, base_url=HOME)
 
     async def ask(
@@ -88,7 +90,7 @@ async def make_keys(database: Database, clock: Clock) -> dict[str, tuple[str, st
     """A key for every scope: its id and its text."""
     at = clock.now()
     async with database.begin() as session:
-        return {scope: create_key(session, at, scope, (cast("Scope", scope),), mode="test") for scope in SCOPES}
+        return {scope: create_key(session, at, scope, (scope,), mode="test") for scope in SCOPES}
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ async def test_a_limit_is_exact_over_all_workers_however_many_ask_at_once(valkey
             return await worker.take(limit, "somebody")
         return None
 
-    answers = await asyncio.gather(*(ask(worker) for _ in range(50) for worker in workers))
+    answers = await asyncio.gather(*(ask(worker) for _ in range(8) for worker in workers))
     assert sorted(left for left in answers if left is not None) == list(range(10))
     with pytest.raises(TooMany) as spent:
         await workers[0].take(limit, "somebody")

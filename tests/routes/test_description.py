@@ -68,7 +68,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(described: dict
         where = f"{method} {path}"
         assert operation["operationId"] not in seen, where
         seen.add(operation["operationId"])
-        assert operation["summary"] and operation["description"] and operation["tags"], where
+        assert all(operation[name] for name in ("summary", "description", "tags")), where
         answers = operation["responses"]
         wanted = {"400", "401", "403", "429"} if operation["security"] else {"400", "503"}
         assert wanted <= set(answers), where
@@ -83,7 +83,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(described: dict
                 assert schema == {"$ref": "#/components/schemas/Problem"}
         assert "Retry-After" in answers.get("429", answers.get("503"))["headers"], where
         for parameter in operation.get("parameters", ()):
-            assert parameter["description"] and parameter["schema"], where
+            assert all(parameter[name] for name in ("description", "schema")), where
 
 
 def test_posts_that_change_something_tell_of_the_idempotency_key(described: dict[str, Any]):

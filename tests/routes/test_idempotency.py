@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -31,9 +30,8 @@ async def links(database: Database) -> int:
 
 
 @pytest.fixture
-async def family(api: Api) -> AsyncIterator[None]:
+async def family(api: Api) -> None:
     await api.family("a1", "p1", "p2")
-    yield
 
 
 async def test_without_a_key_every_post_takes_effect(api: Api, family: None, database: Database):

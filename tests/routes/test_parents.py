@@ -1,10 +1,11 @@
-"""What a parent's browser meets: headers, languages, pages that help, a price that is never another than the one seen."""
+"""What a parent's browser meets: headers, languages, pages that help, never another price than the one seen."""
 
 import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
 
+import httpx2
 import msgspec
 import pytest
 from sqlalchemy import func, select
@@ -26,7 +27,7 @@ def offered(html: str) -> str:
     return re.findall(r'name="offer" value="([0-9a-f]+)"', html)[0]
 
 
-async def press(api: Api, path: str, offer: str, boxes: str = "terms=on") -> object:
+async def press(api: Api, path: str, offer: str, boxes: str = "terms=on") -> httpx2.Response:
     return await api.ask("POST", f"{path}/order", f"offer={offer}&{boxes}".encode(), scope=None, headers=FORM)
 
 

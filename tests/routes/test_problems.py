@@ -1,6 +1,6 @@
 """A request that cannot be understood, or that a rule refuses: every fault at once, each with its place."""
 
-from typing import Any
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -159,7 +159,7 @@ async def test_a_body_that_is_too_long_is_refused_before_it_is_read(api: Api):
     long = b'{"email":"' + b"a" * 1_000_000 + b'"}'
     problem(await api.ask(*PUT, long), 413, "payload_too_large")
 
-    async def in_parts() -> Any:
+    async def in_parts() -> AsyncIterator[bytes]:
         for _ in range(1_100):
             yield b" " * 1000
 

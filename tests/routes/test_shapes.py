@@ -102,7 +102,7 @@ async def test_a_list_is_read_in_pages_each_thing_once_in_order(api: Api, limit:
     pupils = [f"p{number}" for number in range(7)]
     await api.family("a1", *pupils)
     seen: list[str] = []
-    after: dict[str, Any] = {}
+    told, after = dict[str, Any](), dict[str, Any]()
     for _ in range(8):
         told = await api.told("GET", "/v1/accounts/a1/pupils", params={"limit": limit} | after)
         assert list(told) == ["object", "data", "has_more", "next"]

@@ -1,5 +1,5 @@
 """What an account may be and do (R26, R47, R90)."""
-# ruff: noqa: FBT001, DTZ001 - a row of a table is told by position; Hypothesis takes naive bounds and a zone apart
+# ruff: noqa: DTZ001 - Hypothesis takes naive bounds and a zone apart
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

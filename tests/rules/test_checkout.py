@@ -1,5 +1,4 @@
 """What may be ordered, which moves an order makes, what is done with its money (R13, R47–R49, R57, R85, I17)."""
-# ruff: noqa: FBT001 - a row of a table is told by position
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, product

@@ -1,5 +1,5 @@
 """When a trial ends and by when its people must be told (R20, R21)."""
-# ruff: noqa: FBT001, DTZ001 - a row of a table is told by position; Hypothesis takes naive bounds and a zone apart
+# ruff: noqa: DTZ001 - Hypothesis takes naive bounds and a zone apart
 
 from datetime import date, datetime, timedelta
 from itertools import pairwise

@@ -2,11 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from billing.sandbox.mailbox import Mailbox
 from billing.sandbox.postgres import EmbeddedPostgres
@@ -29,7 +28,7 @@ class Beginning:
         self._number = 0
 
     @asynccontextmanager
-    async def lived(self) -> Any:
+    async def lived(self) -> AsyncGenerator[House]:
         """The house at the beginning once more."""
         self._number += 1
         name = await clone(self._postgres, self._name)

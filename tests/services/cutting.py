@@ -32,25 +32,25 @@ class Cut:
         self.count = 0
         self.hit = ""
 
-    def _breaks(self, when: When, what: str) -> bool:
-        if self.count != self.at or self.when != when or self.hit:
-            return False
-        self.hit = what
-        return True
-
-    def before(self, what: str) -> None:
+    def before(self, what: str) -> int:
+        """About to do something; answers its number."""
         self.count += 1
-        if self._breaks("before", what):
-            raise self.fault()
+        self._break(self.count, "before", what)
+        return self.count
 
-    def after(self, what: str) -> None:
-        if self._breaks("after", what):
+    def after(self, number: int, what: str) -> None:
+        """Done; nobody has heard of it yet."""
+        self._break(number, "after", what)
+
+    def _break(self, number: int, when: When, what: str) -> None:
+        if (number, when) == (self.at, self.when):
+            self.hit = what
             raise self.fault()
 
     async def around(self, what: str, do: Callable[[], Awaitable[Any]]) -> Any:
-        self.before(what)
+        number = self.before(what)
         done = await do()
-        self.after(what)
+        self.after(number, what)
         return done
 
 
@@ -94,8 +94,8 @@ class CuttingDatabase(Database):
     async def begin(self) -> AsyncGenerator[AsyncSession]:
         async with super().begin() as session:
             yield session
-            self._cut.before("database.commit")
-        self._cut.after("database.commit")
+            number = self._cut.before("database.commit")
+        self._cut.after(number, "database.commit")
 
 
 class Fragile:

@@ -123,37 +123,31 @@ class House:
         self.clock.move(at)
         self.world.hands.at = at
 
-    async def due(self, *, without: Collection[str] = ()) -> list[Work]:
-        """The work that is due now."""
+    async def _instants(self, without: Collection[str]) -> list[tuple[Work, datetime]]:
+        """When each kind of work is, or becomes, due."""
         async with self.database.begin() as session:
             found = [(work, await work.next_due(session)) for work in self.works if work.name not in without]
-        return [work for work, at in found if at is not None and at <= self.now]
+        return [(work, at) for work, at in found if at is not None]
 
-    async def settle(self, *, without: Collection[str] = ()) -> None:
-        """Do all that is due now, until nothing is."""
+    async def settle(self, *, without: Collection[str] = ()) -> datetime | None:
+        """Do all that is due now, until nothing is; answers when something will be."""
         for _ in range(_MOST_PASSES):
             done = await self.take_events()
-            for work in await self.due(without=without):
+            known = await self._instants(without)
+            due = [work for work, at in known if at <= self.now]
+            for work in due:
                 done += await work.run(self.now)
             if not done:
-                assert not await self.due(without=without), "something stays due whatever is done"
-                return
+                assert not due, f"it stays due whatever is done: {[work.name for work in due]}"
+                return min((at for at in (*(at for _, at in known), self.world.standin.next_due()) if at), default=None)
         raise AssertionError("something stays due whatever is done")
 
     async def advance(self, to: datetime, *, without: Collection[str] = ()) -> None:
         """Pass time up to `to`; everything that falls due on the way runs at its time."""
-        await self.settle(without=without)
-        while (at := await self._next_due(without)) is not None and at <= to:
+        while (at := await self.settle(without=without)) is not None and at <= to:
             self.stand_at(max(at, self.now + timedelta(milliseconds=1)))
-            await self.settle(without=without)
         self.stand_at(max(to, self.now))
         await self.settle(without=without)
-
-    async def _next_due(self, without: Collection[str]) -> datetime | None:
-        async with self.database.begin() as session:
-            found = [await work.next_due(session) for work in self.works if work.name not in without]
-        found.append(self.world.standin.next_due())
-        return min((at for at in found if at is not None), default=None)
 
     # Stripe
 

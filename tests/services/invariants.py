@@ -124,7 +124,8 @@ async def end_state(house: House) -> dict[str, Any]:
         "orders": "select account, pupils, state, paid_at, check_at is null, unit_gross from orders order by number",
         "rights": "select pupil, state, since, until, account from subscription order by pupil, state",
         "grants": "select pupil, source, since, until, bound, end_reason from entitlement_grant order by 1, 2, 3",
-        "money": "select order_id, amount, method, refund_reserved, amount_refunded from payment order by 1, stripe_charge",
+        "money": "select order_id, amount, method, refund_reserved, amount_refunded from payment "
+        "order by 1, stripe_charge",
         "refunds": "select order_id, reason, amount, state from refund order by 1, 2, 3",
         "books": "select order_id, account, amount, booked_on from ledger_line order by 1, 2, 3, 4",
         "letters": "select account, kind, state from letter order by 1, 2, 3",

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,12 @@ async def live(house: House, cut: Cut, *, with_database: bool) -> None:
         urls: list[str] = []
         for token in tokens:
             shown = await house.offer(token)
-            placed = {"gateway": fragile.gateway, "database": fragile.database, "shown": shown}
-            urls.append(await again_and_again(house, lambda token=token, placed=placed: house.click(token, **placed)))
+            click = partial(house.click, token, shown=shown, gateway=fragile.gateway, database=fragile.database)
+            urls.append(await again_and_again(house, click))
         assert len(set(urls)) == 2
         await asyncio.gather(*(house.pay(url) for url in urls))
         for step in (timedelta(0), timedelta(minutes=2), timedelta(hours=2), timedelta(days=3)):
-            to = TELLING + step
-            await again_and_again(house, lambda to=to: house.advance(max(to, house.now)))
+            await again_and_again(house, partial(house.advance, TELLING + step))
     finally:
         await fragile.close()
 

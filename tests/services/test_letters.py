@@ -236,7 +236,8 @@ async def test_i19_a_pupil_added_while_the_letter_is_with_the_server_is_not_take
     async def a_second_pupil() -> None:
         await house.link("anna", "late")
         await house.rows_changed(
-            "update trial set reverts_on = :day, ends_at = :ends, told_by = :by, tell_from = :from_ where pupil = 'late'",
+            "update trial set reverts_on = :day, ends_at = :ends, told_by = :by, tell_from = :from_ "
+            "where pupil = 'late'",
             day=D, ends=at_hour(D, 0), by=at_hour(date(2026, 9, 24), 0), from_=pupils_trial,
         )  # fmt: skip
         async with house.database.begin() as session:

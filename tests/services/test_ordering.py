@@ -269,7 +269,8 @@ async def test_r56_lost_news_is_found_by_the_sweep_for_every_way_and_end_of_payi
     await house.world.control("faults", {"webhooks": "drop"})
     urls: dict[str, str] = {}
     for name, method, outcome in (
-        ("now", "card", "succeeded"), ("later", "blik", "pending"), ("never", "p24", "pending"), ("left", "card", "declined"),
+        ("now", "card", "succeeded"), ("later", "blik", "pending"),
+        ("never", "p24", "pending"), ("left", "card", "declined"),
     ):  # fmt: skip
         await house.family(name, f"{name}-p")
         urls[name] = await house.click(await house.token(name, f"{name}-p"))
