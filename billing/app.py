@@ -86,6 +86,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
                 "key_ring": services.key_ring,
                 "limiter": services.limiter,
                 "public_url": services.site.public_url,
+                "secret": services.site.secret,
                 "error_page": _error_page(services),
                 "entrance": _entrance(services),
             }

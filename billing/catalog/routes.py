@@ -55,7 +55,12 @@ class CatalogView(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[FeatureView, ...]
 
 
-@get("/catalog", operation_id="read_catalog", responses=problem_answers(400, 401, 403, 429))
+@get(
+    "/catalog",
+    operation_id="readCatalog",
+    summary="What is on sale now",
+    responses=problem_answers(400, 401, 403, 429, 503),
+)
 async def read_catalog(catalogue: NamedDependency[Catalogue], at: NamedDependency[datetime]) -> CatalogView:
     """What is on sale now: products, the features each grants, prices, first and last day."""
     return CatalogView(

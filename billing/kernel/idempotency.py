@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base, Database
 from billing.kernel.errors import Conflict, Fault, Invalid, Malformed
+from billing.kernel.sealing import NotSealedHere, seal, unseal
 from billing.kernel.work import Work
 
 KEPT = timedelta(hours=48)
@@ -23,7 +24,7 @@ _SWEEP = 1000
 
 
 class IdempotencyRow(Base):
-    """The answer given once to (caller, key)."""
+    """The answer given once to (caller, key). `body` is sealed: an answer may hold a link's token (R31)."""
 
     __tablename__ = "idempotency"
 
@@ -50,6 +51,7 @@ async def once(
     *,
     caller: str,
     request: bytes,
+    secret: str,
     status: int,
     effect: Callable[[], Awaitable[Any]],
 ) -> Stored:
@@ -69,12 +71,24 @@ async def once(
     if row is not None and row.created_at > at - KEPT:
         if row.request_hash != digest:
             raise Invalid("This key was used with another request.", code="idempotency_key_reused")
-        return Stored(row.status, row.body, replayed=True)
+        return Stored(row.status, _unsealed(row, secret), replayed=True)
     body = msgspec.json.encode(await effect())
     fresh = row or IdempotencyRow(caller=caller, key=key)
-    fresh.request_hash, fresh.status, fresh.body, fresh.created_at = digest, status, body, at
+    fresh.request_hash, fresh.status, fresh.created_at = digest, status, at
+    fresh.body = seal(secret, _name(fresh), body)
     session.add(fresh)
     return Stored(status, body, replayed=False)
+
+
+def _name(row: IdempotencyRow) -> str:
+    return f"idempotency:{row.caller}:{row.key}"
+
+
+def _unsealed(row: IdempotencyRow, secret: str) -> bytes:
+    try:
+        return unseal(secret, _name(row), row.body)
+    except NotSealedHere as fault:
+        raise Conflict("The first answer was kept under a secret that is gone; read what is there now.") from fault
 
 
 def forget_old_keys(database: Database) -> Work:

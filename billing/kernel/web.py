@@ -144,8 +144,9 @@ async def answer_once(
     if key is None:
         return Response(msgspec.json.encode(await effect()), status_code=status, media_type=MediaType.JSON)
     asked = b"\0".join((request.method.encode(), request.url.path.encode(), await request.body()))
+    caller, secret = request.state.caller.key_id, request.app.state.secret
     stored = await idempotency.once(
-        session, at, key, caller=request.state.caller.key_id, request=asked, status=status, effect=effect
+        session, at, key, caller=caller, request=asked, secret=secret, status=status, effect=effect
     )
     headers = {"Idempotent-Replayed": "true"} if stored.replayed else {}
     return Response(stored.body, status_code=stored.status, headers=headers, media_type=MediaType.JSON)

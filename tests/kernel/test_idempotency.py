@@ -11,8 +11,10 @@ from billing.kernel.audit import AuditRow, record
 from billing.kernel.db import Database
 from billing.kernel.errors import BillingError, Conflict, Invalid, Malformed
 from billing.kernel.idempotency import KEPT, IdempotencyRow, Stored, forget_old_keys, once
+from billing.kernel.sealing import NotSealedHere, unseal
 
 MOMENT = timedelta(microseconds=1)
+SECRET = "s" * 32
 
 
 class Crash(Exception):
@@ -32,7 +34,7 @@ async def ask(
             await session.flush()
             return {"made": await session.scalar(select(func.count()).select_from(AuditRow)), "zażółć": True}
 
-        stored = await once(session, at, key, caller=caller, request=request, status=201, effect=effect)
+        stored = await once(session, at, key, caller=caller, request=request, secret=SECRET, status=201, effect=effect)
         if crash:
             await session.flush()
             raise Crash
@@ -139,3 +141,22 @@ async def test_keys_are_kept_longer_than_promised_then_forgotten(database: Datab
     assert await work.run(at + KEPT) == 1
     assert (await ask(database, at + KEPT, "young")).replayed
     assert not (await ask(database, at + KEPT + MOMENT, "young", request=b"another")).replayed
+
+
+async def test_r31_what_is_kept_of_an_answer_cannot_be_read_without_the_secret(
+    database: Database, at: datetime
+) -> None:
+    stored = await ask(database, at, "k")
+    async with database.begin() as session:
+        kept = await session.scalar(select(IdempotencyRow.body))
+    assert kept is not None
+    assert b"made" in stored.body
+    assert b"made" not in kept
+    assert unseal(SECRET, "idempotency:key_1:k", kept) == stored.body
+    for secret, row, body in (
+        ("t" * 32, "idempotency:key_1:k", kept),
+        (SECRET, "idempotency:key_2:k", kept),
+        (SECRET, "idempotency:key_1:k", kept[:-1] + bytes([kept[-1] ^ 1])),
+    ):
+        with pytest.raises(NotSealedHere):
+            unseal(secret, row, body)
