@@ -83,6 +83,7 @@ async def orders_and_copies(beginning: Beginning, orders: list[list[int]], seed:
         assert found == wanted, [place % len(told) for place in order]
 
 
+@pytest.mark.slow
 async def test_i01_some_orders_of_all_news_with_copies_end_the_same(beginning: Beginning) -> None:
     chance = random.Random(5)
     await orders_and_copies(beginning, [chance.sample(range(16), 16) for _ in range(3)], seed=5)

@@ -22,6 +22,7 @@ async def live(houses: MakeHouse, seed: int, steps: int, families: int = FAMILIE
     await check(village.house, had_doubts=True)
 
 
+@pytest.mark.slow
 async def test_i18_i19_i20_ten_families_are_told_once_in_time_and_never_against_the_truth(houses: MakeHouse) -> None:
     await live(houses, seed=1, steps=10, families=10)
 
