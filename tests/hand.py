@@ -2,78 +2,16 @@
 
 import itertools
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from time import perf_counter
+from datetime import date, datetime
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 import httpx2
 
-WARSAW = ZoneInfo("Europe/Warsaw")
-PASS_PRICE = 4499
-ADD_ONS = ("messages", "desk_view", "push_notifications", "homework")
+from tests.family import WARSAW, Family, instant, morning
+
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
 _OFFER = re.compile(r'name="offer" value="([0-9a-f]+)"')
 _numbers = itertools.count(1)
-
-
-@dataclass
-class Family:
-    """One account with its pupils and, once linked, the trial of the last one."""
-
-    account: str
-    email: str
-    pupils: list[str] = field(default_factory=list[str])
-    school: str = "school"
-    trial: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def pupil(self) -> str:
-        """The only pupil."""
-        assert len(self.pupils) == 1
-        return self.pupils[0]
-
-    @property
-    def day(self) -> date:
-        """D: the day on which the basic version returns, as told when the pupil was linked."""
-        return date.fromisoformat(self.trial["reverts_on"])
-
-
-def midnight(on: date) -> datetime:
-    """00:00 of a day in Warsaw, as an instant."""
-    return datetime.combine(on, time(), WARSAW).astimezone(UTC)
-
-
-def morning(on: date, hour: int = 8) -> datetime:
-    """A full hour of a day in Warsaw, as an instant."""
-    return datetime.combine(on, time(hour), WARSAW).astimezone(UTC)
-
-
-def instant(text: str) -> datetime:
-    """An instant as the API writes it."""
-    assert text.endswith("Z")
-    return datetime.fromisoformat(text)
-
-
-def season_end(now: datetime) -> date:
-    """The last day of the season on sale now: the nearest 30 June, in June already the next one (R5, R6)."""
-    today = now.astimezone(WARSAW).date()
-    return date(today.year + (today.month >= 6), 6, 30)
-
-
-MONTHS = ("stycznia", "lutego", "marca", "kwietnia", "maja", "czerwca", "lipca", "sierpnia", "września",
-          "października", "listopada", "grudnia")  # fmt: skip
-
-
-def polish(on: date) -> str:
-    """30 czerwca 2027 r."""
-    return f"{on.day} {MONTHS[on.month - 1]} {on.year} r."
-
-
-def plain(text: str) -> str:
-    """The text with gaps, the no-break ones among them, made one space."""
-    return " ".join(text.split())
 
 
 class Hand:
@@ -81,8 +19,6 @@ class Hand:
 
     def __init__(self, url: str, key: str, mark: str) -> None:
         self.url = url
-        self.moving = 0.0
-        """Seconds spent so far on moving the clock."""
         self._mark = mark
         self._api = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False)
         self._browser = httpx2.Client(base_url=url, timeout=60, trust_env=False)
@@ -103,17 +39,11 @@ class Hand:
 
     def to(self, at: datetime) -> dict[str, int]:
         """Let time pass until `at`; answers what was done on the way."""
-        return self._move({"to": at.isoformat()})
+        return self._pull("/clock", {"to": at.isoformat()})["ran"]
 
     def advance(self, span: str) -> dict[str, int]:
         """Let so much time pass, such as ``P12D``."""
-        return self._move({"advance": span})
-
-    def _move(self, wanted: dict[str, str]) -> dict[str, int]:
-        begun = perf_counter()
-        ran = self._pull("/clock", wanted)["ran"]
-        self.moving += perf_counter() - begun
-        return ran
+        return self._pull("/clock", {"advance": span})["ran"]
 
     def drain(self) -> dict[str, int]:
         """Let everything that is due now be done."""
@@ -319,8 +249,3 @@ class Hand:
         answer = self._strings.post(path, json=body)
         assert answer.status_code // 100 == 2, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
-
-
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-MOMENT = timedelta(milliseconds=1)

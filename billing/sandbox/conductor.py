@@ -20,6 +20,7 @@ from billing.wiring import build
 
 _MOST_PASSES = 10_000
 _A_STEP = timedelta(milliseconds=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Deliveries(Protocol):
@@ -74,46 +75,42 @@ class Conductor:
             ran: Counter[str] = Counter()
             self._clock.hold(self._clock.now())
             try:
-                await self._settle(ran)
-                while (due := await self._next_due()) is not None and due <= to:
-                    self._clock.hold(max(due, self._clock.now()))
-                    await self._settle(ran)
+                due = await self._settle(ran)
+                while due is not None and due <= to:
+                    self._clock.hold(max(due, self._clock.now() + _A_STEP))
+                    due = await self._settle(ran)
                 self._clock.hold(max(to, self._clock.now()))
                 await self._settle(ran)
             finally:
                 self._clock.release()
             return dict(sorted(ran.items()))
 
-    async def _settle(self, ran: Counter[str]) -> None:
-        """Until nothing is due at the held instant and nobody is in the middle of something."""
+    async def _settle(self, ran: Counter[str]) -> datetime | None:
+        """Until nothing is due at the held instant and nobody is in the middle of something; answers when next
+        something falls due."""
+        was_quiet = False
         for _ in range(_MOST_PASSES):
             done = await self._stripe.deliver_due()
             ran["stripe.deliver"] += done
-            for work in await self._due():
-                count = await work.run(self._clock.now())
-                ran[work.name] += count
-                done += count
-            if done:
-                continue
-            await self._attendance.all_finished()
-            if not await self._due() and not self._is_due(self._stripe.next_due()):
-                return
+            survey = await self._survey()
+            due = [work for work, at in survey if at <= self._clock.now()]
+            for work in due:
+                ran[work.name] += await work.run(self._clock.now())
+            following = [at for _, at in survey] + [at for at in (self._stripe.next_due(),) if at is not None]
+            if due or done or min(following, default=_NEVER) <= self._clock.now():
+                was_quiet = False
+            elif was_quiet:
+                return min(following, default=None)
+            else:
+                await self._attendance.all_finished()
+                was_quiet = True
         raise Stuck("Something stays due whatever is done.")
 
-    async def _due(self) -> list[Work]:
+    async def _survey(self) -> list[tuple[Work, datetime]]:
+        """When each kind of work is next due, for those that wait for anything."""
         async with self._database.begin() as session:
-            return [work for work in self._works if self._is_due(await work.next_due(session))]
-
-    def _is_due(self, at: datetime | None) -> bool:
-        return at is not None and at <= self._clock.now()
-
-    async def _next_due(self) -> datetime | None:
-        """The earliest instant after now at which anything falls due, in whole milliseconds."""
-        async with self._database.begin() as session:
-            found = [await work.next_due(session) for work in self._works]
-        found.append(self._stripe.next_due())
-        first = min((due.astimezone(UTC) for due in found if due is not None), default=None)
-        return None if first is None else max(first, self._clock.now() + _A_STEP)
+            found = [(work, await work.next_due(session)) for work in self._works]
+        return [(work, at) for work, at in found if at is not None]
 
 
 def create_conductor(clock: SharedClock, stripe: Deliveries) -> Conductor:

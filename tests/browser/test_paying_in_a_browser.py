@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from tests.browser.conftest import CHROMIUM
-from tests.hand import DAY, MINUTE, Family, Hand, morning
+from tests.family import DAY, MINUTE, Family, morning
+from tests.hand import Hand
 
 pytestmark = [
     pytest.mark.browser,

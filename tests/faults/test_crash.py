@@ -19,7 +19,8 @@ import asyncpg
 import httpx2
 import pytest
 
-from tests.hand import DAY, MINUTE, PASS_PRICE, Family, Hand, morning
+from tests.family import DAY, MINUTE, PASS_PRICE, Family, morning
+from tests.hand import Hand
 from tests.living import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

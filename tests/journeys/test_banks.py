@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.hand import DAY, PASS_PRICE, Family, Hand, plain
+from tests.family import DAY, PASS_PRICE, Family, plain
+from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.hand import DAY, MINUTE, PASS_PRICE, Family, Hand, midnight, morning, plain, season_end
+from tests.family import DAY, MINUTE, PASS_PRICE, Family, midnight, morning, plain, season_end
+from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
 

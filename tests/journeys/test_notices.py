@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from tests.hand import DAY, MINUTE, MOMENT, WARSAW, Hand, instant, midnight, morning, plain
+from tests.family import DAY, MINUTE, MOMENT, WARSAW, instant, midnight, morning, plain, polish
+from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,28 @@ def test_while_the_mail_server_is_down_the_trial_runs_on_and_a_later_day_is_told
     hand.to(midnight(day))
     assert hand.allows(jan) == (False, "trial_ended")
     assert len(hand.letters(jan.email)) == 1
+
+
+def test_one_parent_told_is_not_enough(hand: Hand) -> None:
+    """R21, R30, I19: A was told of the day in time and B was not, so it moves; both are told of the new one."""
+    anna = hand.family("anna")
+    piotr = hand.register("piotr")
+    hand.link(piotr, anna.pupil)
+    first = anna.day
+    hand.mail_fault("tempfail", only_to=piotr.email)
+    hand.to(midnight(first - NOTICE_DAYS * DAY) + MINUTE)
+    hand.mail_fault("normal")
+    assert len(hand.letters(anna.email)) == 1
+    hand.to(midnight(first) + MINUTE)
+    assert hand.allows(anna) == hand.allows(piotr) == (True, "trial")
+    day = date.fromisoformat(hand.trial(anna)["reverts_on"])
+    assert day > first
+    for parent, letters in ((anna, 2), (piotr, 1)):
+        found = hand.letters(parent.email)
+        assert len(found) == letters
+        assert polish(day) in plain(found[-1]["text"])
+        assert midnight(day) - instant(found[-1]["sent_at"]) >= timedelta(days=NOTICE_DAYS)
+    assert hand.allows(piotr, at=midnight(day)) == (False, "trial_ended")
 
 
 def test_after_three_prolongations_the_trial_runs_on_and_people_must_decide(hand: Hand) -> None:

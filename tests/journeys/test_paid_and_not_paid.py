@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.hand import ADD_ONS, DAY, MINUTE, MOMENT, Hand, instant, midnight, morning, plain, polish, season_end
+from tests.family import ADD_ONS, DAY, MINUTE, MOMENT, instant, midnight, morning, plain, polish, season_end
+from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.hand import ADD_ONS, Hand, plain
+from tests.family import ADD_ONS, plain
+from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
 

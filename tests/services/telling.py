@@ -111,7 +111,8 @@ class Village:
     async def _pass_time(self) -> None:
         hours = self.chance.choice([0, 1, 5, 11, 24, 24, 48, 72, 120])
         to = self.house.now + timedelta(hours=hours, minutes=self.chance.choice([0, 0, 17, 55]))
-        await self.house.advance(to, without=QUIET)
+        nobody_sends = self.chance.random() < 0.3
+        await self.house.advance(to, without=QUIET | {"letters.send"} if nobody_sends else QUIET)
         self._tell(self.families, f"it is {self.house.now.astimezone(WARSAW):%m-%d %H:%M}")
 
     async def _act(self, family: Family) -> None:
