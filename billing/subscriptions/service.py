@@ -38,7 +38,11 @@ def subscription_id(row: SubscriptionRow) -> str:
 
 
 async def begin_pass(session: AsyncSession, wanted: Pass, at: datetime) -> SubscriptionRow | None:
-    """The pass with its grant; None when the pupil is covered for any of that time: the database decides (I11, R49)."""
+    """The pass with its grant; None when the pupil is covered for any of that time: the database decides (I11, R49).
+
+    Whoever begins passes of several pupils does so in the order of their names: two that meet wait, and never deadlock.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"pass:{wanted.pupil}", 0))))
     row = SubscriptionRow(
         id=new_id(at),
         kind="season_pass",

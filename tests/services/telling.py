@@ -206,13 +206,13 @@ class Village:
             if pupil in family.paid:
                 assert (answer.allowed, answer.reason) == (True, "paid"), story
                 continue
-            if trial.bound_reason == "told" and since <= trial.bound_at:
+            if trial.bound_reason == "told" and since < trial.bound_at:
                 assert self._was_told(family, account, pupil, trial.reverts_on), ("I19, R21", trial, story)
             if not answer.allowed:
                 assert answer.reason == "trial_ended", story
                 assert self.house.now >= midnight(trial.reverts_on), ("R20", trial, story)
                 assert trial.bound_at is not None, ("R21: nobody untold falls back", story)
-                assert trial.bound_reason == "told" or since > trial.bound_at, ("R21", trial, story)
+                assert trial.bound_reason == "told" or since >= trial.bound_at, ("R21", trial, story)
             elif trial.bound_at is not None:
                 assert self.house.now < midnight(trial.reverts_on), ("R20, R131: it ended by its date", trial, story)
 

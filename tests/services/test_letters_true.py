@@ -144,3 +144,15 @@ async def test_r24_three_pupils_of_one_day_are_one_letter_and_another_day_is_ano
     first, second = house.letters("anna")
     assert ("dotyczy: 3" in (first.text or ""), "dotyczy: 1" in (second.text or "")) == (True, True)
     await check(house)
+
+
+async def test_i20_a_pupil_unlinked_between_planning_and_sending_is_in_no_letter(house: House) -> None:
+    await house.family("jan", "p1")
+    await house.family("ewa", "p2", "p3")
+    await ready(house)
+    await house.unlink("jan", "p1")
+    await house.unlink("ewa", "p2")
+    await house.settle()
+    assert "dotyczy: 1" in (house.letters("ewa")[0].text or "")
+    assert house.letters("jan") == []
+    assert ("jan", "dropped", "paid_or_unlinked") in await states(house)
