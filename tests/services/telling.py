@@ -143,7 +143,7 @@ class Village:
             assert pair[1] in family.paid
             return
         await self.house.pay(url)
-        await self.house.settle()
+        await self.house.settle(without={"letters.send"})
         family.paid.add(pair[1])
 
     async def _show(self, family: Family, pair: tuple[str, str]) -> None:
