@@ -12,6 +12,7 @@ subscriptions                  paid rights over time
 trials                         when a trial starts, ends, reverts; whom to tell, by when
 activation                     links in mails: fourteen days, powerless on GET
 accounts                       people and schools
+cases                          what waits for a person, with an age and a due day
 payments, catalog, ledger      the one wall towards Stripe; what is sold; the books
 (entitlements)                 the front desk: may this account use this feature now?
 kernel                         clock, days, money, ids, errors, database, outbox, audit, idempotency, web

@@ -101,7 +101,13 @@ def _works(
 ) -> tuple[Work, ...]:
     """All due work of all rooms: what beat rings for, workers do, and the age of which readiness tells."""
     desk = Desk(catalogue=catalogue, seller=site.seller, public_url=site.public_url, secret=site.secret)
-    office = PostOffice(database, SmtpMailer(settings.smtp_url.value), desk, settings.mail_from)
+    office = PostOffice(
+        database,
+        SmtpMailer(settings.smtp_url.value),
+        desk,
+        settings.mail_from,
+        per_minute=settings.mail_per_minute,
+    )
     return (
         outbox.relay(database, CONSUMERS),
         *notices.works(database, office, catalogue.trial),

@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_timeout_seconds: int = 15
     smtp_url: Secret
     mail_from: str
+    mail_per_minute: int = 600
     catalog: str = ""
     oidc_issuer: str
     oidc_client_id: str
@@ -128,6 +129,9 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
     secret = values.get("secret_key")
     if isinstance(secret, Secret) and len(secret.value) < 32:  # noqa: PLR2004 - 32 letters, written beside the rule
         faults.append("BILLING_SECRET_KEY needs at least 32 characters")
+    pace = values.get("mail_per_minute")
+    if isinstance(pace, int) and pace < 1:
+        faults.append("BILLING_MAIL_PER_MINUTE must be at least 1")
     hooks = values.get("stripe_webhook_secrets")
     if isinstance(hooks, Secret) and not all(part.strip() for part in hooks.value.split(",")):
         faults.append("BILLING_STRIPE_WEBHOOK_SECRETS holds a blank secret")

@@ -37,7 +37,8 @@ async def one_by_one(
     do: Callable[[T], Awaitable[None]],
     put_off: Callable[[T], Awaitable[None]] | None = None,
 ) -> None:
-    """Do each piece; one that raises is told in the log, put off if there is a way to, and delays no other (I24)."""
+    """Do each piece; one that raises is told in the log, put off if there is a way to, and delays no other (I24).
+    One that cannot even be put off, as when no connection is free, is due again when its lease runs out."""
     for piece in pieces:
         try:
             await do(piece)
@@ -45,7 +46,10 @@ async def one_by_one(
             metrics.WORK_FAILED.labels(name).inc()
             log.exception("piece_failed", work=name)
             if put_off is not None:
-                await put_off(piece)
+                try:
+                    await put_off(piece)
+                except Exception:
+                    log.exception("piece_not_put_off", work=name)
 
 
 class Doorbell(Protocol):

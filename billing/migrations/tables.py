@@ -4,6 +4,7 @@ from sqlalchemy import MetaData
 
 import billing.accounts.tables
 import billing.activation.tables
+import billing.cases.tables
 import billing.catalog.tables
 import billing.checkout.tables
 import billing.finance.tables
@@ -23,6 +24,7 @@ from billing.kernel.db import Base
 MODULES = (
     billing.accounts.tables,
     billing.activation.tables,
+    billing.cases.tables,
     billing.catalog.tables,
     billing.checkout.tables,
     billing.finance.tables,

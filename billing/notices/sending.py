@@ -6,7 +6,9 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.accounts.service import find_accounts
 from billing.kernel.days import next_opening, within_hours
 from billing.kernel.db import Database
 from billing.kernel.outbox import MOST_TRIES, backoff
@@ -15,6 +17,7 @@ from billing.notices import service
 from billing.notices.compose import Desk, Dropped, Sealed, compose
 from billing.notices.letters import Written
 from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer, Undelivered
+from billing.notices.pacing import take_slots
 from billing.notices.tables import LetterRow
 
 BATCH = 20
@@ -26,13 +29,15 @@ log = structlog.get_logger(__name__)
 
 
 class PostOffice:
-    """Sends letters; one per worker process. `sender` is the From of service mail, apart from any other (R28)."""
+    """Sends letters; one per worker process. `sender` is the From of service mail, apart from any other (R28);
+    `per_minute` the most letters a minute to one receiving domain (R27)."""
 
-    def __init__(self, database: Database, mailer: Mailer, desk: Desk, sender: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, desk: Desk, sender: str, *, per_minute: int = 600) -> None:
         self._database = database
         self._mailer = mailer
         self._desk = desk
         self._sender = sender
+        self._per_minute = per_minute
         self._host = sender.rpartition("@")[2].rstrip("> ")
 
     async def send_due(self, at: datetime) -> int:
@@ -55,14 +60,26 @@ class PostOffice:
             )
             rows = (await session.scalars(query)).all()
             hours = self._desk.catalogue.trial.send_hours
-            taken: list[UUID] = []
+            may_go: list[LetterRow] = []
             for row in rows:
                 if row.kind == service.TRIAL_ENDING and not within_hours(at, *hours):
-                    row.due_at = next_opening(at, *hours)
-                    continue
+                    row.due_at, row.is_paced = next_opening(at, *hours), False
+                else:
+                    may_go.append(row)
+            crowd = [row for row in may_go if row.kind == service.TRIAL_ENDING and not row.is_paced]
+            await self._pace(session, crowd, at)
+            taken = [row for row in may_go if row.due_at <= at]
+            for row in taken:
                 row.due_at, row.tries = at + LEASE, row.tries + 1
-                taken.append(row.id)
-            return taken
+            return [row.id for row in taken]
+
+    async def _pace(self, session: AsyncSession, rows: list[LetterRow], at: datetime) -> None:
+        """Give each letter its slot in the pace of the domain it goes to; it is due then (R27). Letters that somebody
+        waits for, such as a confirmation, never stand behind a crowd."""
+        people = await find_accounts(session, {row.account for row in rows})
+        domains = [people[row.account].address.rpartition("@")[2] if row.account in people else "" for row in rows]
+        for row, slot in zip(rows, await take_slots(session, domains, self._per_minute, at), strict=True):
+            row.due_at, row.is_paced = max(row.due_at, slot), True
 
     async def _send(self, key: UUID, at: datetime) -> None:
         prepared = await self._prepare(key, at)

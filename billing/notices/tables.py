@@ -17,6 +17,7 @@ class LetterRow(Base):
     planned: waits for its time or another try. handed_over: the mail server took it, or the app showed it. bounced: the
     address cannot be reached. dropped: its premise is gone, for the reason in `fault`. parked: given up after too many
     tries. `sending_since` is set while the mail server has it: found set, it may have been taken (I18).
+    `is_paced`: it has its slot in the pace of the domain it goes to (R27).
     `facts` are ids only; what was sent is kept without the secrets of its links.
     """
 
@@ -38,6 +39,7 @@ class LetterRow(Base):
     facts: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(default="planned")
     due_at: Mapped[datetime]
+    is_paced: Mapped[bool] = mapped_column(default=False)
     tries: Mapped[int] = mapped_column(default=0)
     sending_since: Mapped[datetime | None]
     doubts: Mapped[int] = mapped_column(default=0)
@@ -50,3 +52,12 @@ class LetterRow(Base):
     text: Mapped[str | None]
     html: Mapped[str | None]
     attachments: Mapped[dict[str, Any]]
+
+
+class PaceRow(Base):
+    """When the next letter may go to a receiving domain (R27)."""
+
+    __tablename__ = "mail_pace"
+
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    free_at: Mapped[datetime]

@@ -93,7 +93,8 @@ async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime)
     if paid is None or (facts.payment_id not in {None, paid.stripe_payment_intent}):
         raise UnknownPayment("The refund names another payment than ours.", refund=public(PREFIX, row.id))
     await session.refresh(row, with_for_update=True)
-    before, after = row.state, refund_move(row.state, facts.state)
+    before = cast("RefundStanding", row.state)
+    after = refund_move(before, facts.state)
     row.stripe_refund = facts.refund_id
     row.fault = facts.fault
     await record_found(session, "refund", public(PREFIX, row.id), facts.refund_id, at)

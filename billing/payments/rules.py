@@ -1,7 +1,7 @@
 """What to do next with a call that was, or was not, made. Pure; instants are aware UTC."""
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,19 @@ Reason = Literal[
     "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block"
 ]
 RefundStanding = Literal["new", "pending", "succeeded", "failed", "unknown", "canceled"]
+
+
+_SENT: tuple[RefundStanding, ...] = ("pending", "succeeded", "failed", "canceled")
+REFUND_MOVES: frozenset[tuple[RefundStanding, RefundStanding]] = frozenset(
+    {
+        *(("new", told) for told in _SENT),
+        *(("unknown", told) for told in _SENT),
+        *(("pending", told) for told in ("succeeded", "failed", "canceled")),
+        ("succeeded", "failed"),  # a refund may come back after it looked fine (R76)
+        ("succeeded", "pending"),
+        ("succeeded", "canceled"),
+    }
+)
 
 
 class RefundTooLarge(Conflict):
@@ -118,12 +131,11 @@ def next_step(intent: Intent, at: datetime) -> Step:
     return "send"
 
 
-def refund_move(now: str, told: str) -> str:
-    """The state a refund takes on when the provider tells of `told`.
+def refund_move(now: RefundStanding, told: str) -> RefundStanding:
+    """The state a refund takes on when the provider tells of `told`; an edge that is not in the table changes nothing.
 
     Reading is not ordered by time for us, but it is at the provider: what it says now is true now. Only failed and
     canceled are final; succeeded may still fail (R76); `requires_action` is one kind of pending.
     """
-    if now in FINAL:
-        return now
-    return "pending" if told == "requires_action" else told
+    to = cast("RefundStanding", "pending" if told == "requires_action" else told)
+    return to if (now, to) in REFUND_MOVES else now

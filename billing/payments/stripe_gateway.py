@@ -8,12 +8,12 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 import stripe
 
-from billing.payments import shapes
+from billing.payments import requests, shapes
 from billing.payments.gateway import (
     API_VERSION,
     AccountFacts,
@@ -32,6 +32,7 @@ from billing.payments.gateway import (
     ProviderUnknown,
     RefundFacts,
 )
+from billing.payments.line import Answer
 
 _LIVE: Final = ("sk_live_", "rk_live_")
 _PAGE: Final = 100
@@ -39,17 +40,10 @@ _MOST_PAGES: Final = 200
 _TRIES: Final = 3
 _LONGEST_PAUSE: Final = 2.0
 _AT_ONCE: Final = 16
-_LONGEST_SUFFIX: Final = 10
-"""What always fits beside the account's own prefix on a statement of 22; a longer text is set up at Stripe instead."""
-_LOCALES: Final = frozenset({"pl", "en"})
 _WITH_PAYMENT: Final = ["payment_intent.latest_charge"]
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _FAULT = 404, 409, 429, 500
 
 stripe.enable_telemetry = False
-
-
-class _Answer(Protocol):
-    def to_dict(self, recursive: bool = True, for_json: bool = False) -> dict[str, Any]: ...  # noqa: FBT001, FBT002
 
 
 class StripeGateway:
@@ -68,14 +62,19 @@ class StripeGateway:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     @property
+    def v1(self) -> Any:
+        """Stripe's resources, as its library names them."""
+        return self._stripe.v1
+
+    @property
     def livemode(self) -> bool:
         """Whether the key is one for real money; every object read must agree."""
         return self._livemode
 
     async def open_checkout(self, wanted: OpenCheckout) -> Checkout:
         """Open a payment page. No e-mail, no stored method, no invoice of Stripe's (R4, R37, R61)."""
-        sessions, body = self._stripe.v1.checkout.sessions, _session(wanted)
-        raw = await self._ask(lambda: sessions.create_async(body, {"idempotency_key": wanted.key}))
+        sessions, body = self._stripe.v1.checkout.sessions, requests.checkout(wanted)
+        raw = await self.ask(lambda: sessions.create_async(body, {"idempotency_key": wanted.key}))
         page = shapes.checkout(raw, livemode=self._livemode)
         if (page.amount_total, page.currency, page.reference) != (wanted.total, wanted.currency, wanted.reference):
             raise shapes.unreadable("the page asks for something else than we did")
@@ -84,13 +83,13 @@ class StripeGateway:
     async def read_checkout(self, session_id: str) -> Checkout:
         """The page as it stands, with its payment."""
         sessions = self._stripe.v1.checkout.sessions
-        raw = await self._ask(lambda: sessions.retrieve_async(session_id, {"expand": _WITH_PAYMENT}))
+        raw = await self.ask(lambda: sessions.retrieve_async(session_id, {"expand": _WITH_PAYMENT}))
         return shapes.checkout(raw, livemode=self._livemode)
 
     async def find_checkout(self, reference: str, since: datetime) -> Checkout | None:
         """Stripe cannot search by reference, so every page since then is looked at."""
         created = {"created": {"gte": int(since.timestamp())}}
-        async for raw in self._all(self._stripe.v1.checkout.sessions.list_async, created):
+        async for raw in self.all_of(self._stripe.v1.checkout.sessions.list_async, created):
             page = shapes.read(raw, shapes.Named)
             if page.client_reference_id == reference:
                 return await self.read_checkout(page.id)
@@ -100,7 +99,7 @@ class StripeGateway:
         """Close an open page; Stripe refuses for one that is not open, which is then read."""
         sessions = self._stripe.v1.checkout.sessions
         try:
-            await self._ask(lambda: sessions.expire_async(session_id, {}, {"idempotency_key": key}))
+            await self.ask(lambda: sessions.expire_async(session_id, {}, {"idempotency_key": key}))
         except ProviderMissing:
             raise
         except ProviderRefused:
@@ -113,7 +112,7 @@ class StripeGateway:
     async def checkout_of(self, payment_id: str) -> Checkout | None:
         """The payment page a payment came from."""
         only = {"payment_intent": payment_id}
-        async for raw in self._all(self._stripe.v1.checkout.sessions.list_async, only):
+        async for raw in self.all_of(self._stripe.v1.checkout.sessions.list_async, only):
             return await self.read_checkout(shapes.read(raw, shapes.Named).id)
         return None
 
@@ -124,16 +123,16 @@ class StripeGateway:
             "amount": wanted.amount,
             "metadata": {"refund": wanted.reference, "order": wanted.order},
         }
-        raw = await self._ask(lambda: self._stripe.v1.refunds.create_async(body, {"idempotency_key": wanted.key}))
+        raw = await self.ask(lambda: self._stripe.v1.refunds.create_async(body, {"idempotency_key": wanted.key}))
         return shapes.refund(raw)
 
     async def read_refund(self, refund_id: str) -> RefundFacts:
         """The refund as it stands."""
-        return shapes.refund(await self._ask(lambda: self._stripe.v1.refunds.retrieve_async(refund_id)))
+        return shapes.refund(await self.ask(lambda: self._stripe.v1.refunds.retrieve_async(refund_id)))
 
     async def find_refund(self, payment_id: str, reference: str) -> RefundFacts | None:
         """Among all refunds of the payment, the one that carries our reference."""
-        async for raw in self._all(self._stripe.v1.refunds.list_async, {"payment_intent": payment_id}):
+        async for raw in self.all_of(self._stripe.v1.refunds.list_async, {"payment_intent": payment_id}):
             found = shapes.refund(raw)
             if found.reference == reference:
                 return found
@@ -142,12 +141,12 @@ class StripeGateway:
     async def read_payment(self, payment_id: str) -> PaymentFacts | None:
         """The captured money of a payment."""
         intents = self._stripe.v1.payment_intents
-        raw = await self._ask(lambda: intents.retrieve_async(payment_id, {"expand": ["latest_charge"]}))
+        raw = await self.ask(lambda: intents.retrieve_async(payment_id, {"expand": ["latest_charge"]}))
         return shapes.payment_of(shapes.read(raw, shapes.PaymentIntent), livemode=self._livemode)
 
     async def read_dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it stands."""
-        raw = await self._ask(lambda: self._stripe.v1.disputes.retrieve_async(dispute_id))
+        raw = await self.ask(lambda: self._stripe.v1.disputes.retrieve_async(dispute_id))
         return shapes.dispute(raw, livemode=self._livemode)
 
     async def list_events(
@@ -159,13 +158,13 @@ class StripeGateway:
             wanted["types"] = list(types)
         if undelivered:
             wanted["delivery_success"] = False
-        found = [shapes.event(raw) async for raw in self._all(self._stripe.v1.events.list_async, wanted)]
+        found = [shapes.event(raw) async for raw in self.all_of(self._stripe.v1.events.list_async, wanted)]
         return tuple(reversed(found))
 
     async def find_product(self, product: str) -> ProductFacts | None:
         """The product of that id."""
         try:
-            return shapes.product(await self._ask(lambda: self._stripe.v1.products.retrieve_async(product)))
+            return shapes.product(await self.ask(lambda: self._stripe.v1.products.retrieve_async(product)))
         except ProviderMissing:
             return None
 
@@ -180,9 +179,9 @@ class StripeGateway:
         facts: Any = {"name": product.name, "active": product.active}
         if await self.find_product(product.product) is None:
             made: Any = {"id": product.product, **facts}
-            await self._ask(lambda: products.create_async(made, {"idempotency_key": key}))
+            await self.ask(lambda: products.create_async(made, {"idempotency_key": key}))
         else:
-            await self._ask(lambda: products.update_async(product.product, facts))
+            await self.ask(lambda: products.update_async(product.product, facts))
 
     async def put_price(self, price: PriceFacts, key: str) -> None:
         """A price that is there and only switched off is switched on; any other takes over the lookup key."""
@@ -190,7 +189,7 @@ class StripeGateway:
         raw = await self._price(price.lookup_key)
         if raw is not None and msgspec.structs.replace(shapes.price(raw), active=price.active) == price:
             there, change = shapes.read(raw, shapes.Named).id, cast("Any", {"active": price.active})
-            await self._ask(lambda: prices.update_async(there, change))
+            await self.ask(lambda: prices.update_async(there, change))
             return
         made: Any = {
             "product": price.product,
@@ -202,11 +201,11 @@ class StripeGateway:
         }
         if price.interval is not None:
             made["recurring"] = {"interval": price.interval}
-        await self._ask(lambda: prices.create_async(made, {"idempotency_key": key}))
+        await self.ask(lambda: prices.create_async(made, {"idempotency_key": key}))
 
     async def account(self) -> AccountFacts:
         """Any reading call proves the key and the version."""
-        await self._ask(lambda: self._stripe.v1.events.list_async({"limit": 1}))
+        await self.ask(lambda: self._stripe.v1.events.list_async({"limit": 1}))
         return AccountFacts(livemode=self._livemode, api_version=API_VERSION)
 
     async def close(self) -> None:
@@ -214,18 +213,18 @@ class StripeGateway:
         await self._http.close_async()
 
     async def _price(self, lookup_key: str) -> dict[str, Any] | None:
-        async for raw in self._all(self._stripe.v1.prices.list_async, {"lookup_keys": [lookup_key]}):
+        async for raw in self.all_of(self._stripe.v1.prices.list_async, {"lookup_keys": [lookup_key]}):
             return raw
         return None
 
-    async def _all(
-        self, listing: Callable[[Any], Awaitable[_Answer]], wanted: dict[str, Any]
+    async def all_of(
+        self, listing: Callable[[Any], Awaitable[Answer]], wanted: dict[str, Any]
     ) -> AsyncIterator[dict[str, Any]]:
         """Every object of a list, page by page. Raises ProviderUnknown rather than stop before the end."""
         after: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
             asked = {**wanted, **after, "limit": _PAGE}
-            page = shapes.read(await self._ask(lambda asked=asked: listing(asked)), shapes.Listing)
+            page = shapes.read(await self.ask(lambda asked=asked: listing(asked)), shapes.Listing)
             for raw in page.data:
                 yield raw
                 after = {"starting_after": shapes.read(raw, shapes.Named).id}
@@ -233,7 +232,7 @@ class StripeGateway:
                 return
         raise ProviderUnknown("The list is too long to be read to its end.")
 
-    async def _ask(self, call: Callable[[], Awaitable[_Answer]]) -> dict[str, Any]:
+    async def ask(self, call: Callable[[], Awaitable[Answer]]) -> dict[str, Any]:
         """One answer as plain data; a call that was surely not done for want of room is repeated."""
         for number in range(1, _TRIES + 1):
             try:
@@ -245,37 +244,6 @@ class StripeGateway:
                 raise error
             await asyncio.sleep(min(0.1 * 2**number, _LONGEST_PAUSE) * (0.5 + secrets.randbelow(1000) / 1000))
         raise ProviderBusy("The payment provider is busy.", retry_after=5)
-
-
-def _session(wanted: OpenCheckout) -> Any:
-    """The one body of this intent: a pure function of what was reserved (I14)."""
-    intent: dict[str, Any] = {"metadata": {"order": wanted.order}}
-    if wanted.statement_text and len(wanted.statement_text) <= _LONGEST_SUFFIX:
-        intent["statement_descriptor_suffix"] = wanted.statement_text
-    return {
-        "mode": "payment",
-        "client_reference_id": wanted.reference,
-        "metadata": {"order": wanted.order},
-        "line_items": [
-            {
-                "quantity": wanted.quantity,
-                "price_data": {
-                    "currency": wanted.currency.lower(),
-                    "unit_amount": wanted.unit_amount,
-                    "tax_behavior": "inclusive",
-                    "product_data": {"name": wanted.product_name},
-                },
-            }
-        ],
-        "allowed_payment_method_types": list(wanted.methods),
-        "payment_intent_data": intent,
-        "success_url": wanted.success_url,
-        "cancel_url": wanted.cancel_url,
-        "locale": wanted.locale if wanted.locale in _LOCALES else "auto",
-        "expires_at": int(wanted.expires_at.timestamp()),
-        "adaptive_pricing": {"enabled": False},
-        "submit_type": "pay",
-    }
 
 
 def _error_of(fault: stripe.StripeError) -> ProviderError:
