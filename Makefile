@@ -9,6 +9,7 @@ TESTS ?=
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # uv does not read pip's settings; where only those name an index, it is told of them.
 ifdef PIP_INDEX_URL

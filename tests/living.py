@@ -7,6 +7,7 @@ written to the logs is judged when the last one is over.
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ from billing.sandbox.families import LIVED_BEFORE
 from tests.gateway.description import audit_store, available
 from tests.hand import Hand
 
+_COMPLAINT = re.compile(r'"level": ?"(warning|error|WARNING|ERROR)"')
 ROOT = Path(__file__).parents[1]
 READY = "The sandbox is ready"
 _STARTING = 150.0
@@ -116,6 +118,10 @@ class Sandbox:
             place.read_text(encoding="utf-8", errors="replace") for place in (self.folder / "logs").iterdir()
         )
 
+    def complaints(self) -> list[str]:
+        """The lines of its logs that are a warning or worse."""
+        return [line for line in self.log().splitlines() if _COMPLAINT.search(line)]
+
     def faults(self) -> list[str]:
         """What is wrong with all that was ever asked of Stripe, by Stripe's own description (I14, R37)."""
         found = audit_store(self.folder / "stripe.sqlite") if available() else []
@@ -189,11 +195,14 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 @pytest.fixture
 def hand(sandbox: Sandbox) -> Iterator[Hand]:
     """Somebody who uses the shared sandbox; whatever was made to fail works again afterwards."""
+    before = set(sandbox.complaints())
     with sandbox.hand() as one:
         one.selling()
         try:
             yield one
         finally:
+            fresh = [line for line in sandbox.complaints() if line not in before]
+            print("\n".join(fresh[-40:]))  # noqa: T201 - pytest shows it beside a test that failed
             one.mend()
 
 

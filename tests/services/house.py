@@ -102,18 +102,21 @@ class House:
         site = self.services.site
         return Place(public_url=site.public_url, secret=site.secret)
 
-    def office(self, mailer: Mailer | None = None, database: Database | None = None) -> PostOffice:
+    def office(
+        self, mailer: Mailer | None = None, database: Database | None = None, *, per_minute: int = 600
+    ) -> PostOffice:
         """A post office as a worker process has one; with another mailer where the test says so."""
         site = self.services.site
         table = Desk(catalogue=self.catalogue, seller=site.seller, public_url=site.public_url, secret=site.secret)
-        return PostOffice(database or self.database, mailer or self.smtp(), table, SENDER)
+        return PostOffice(database or self.database, mailer or self.smtp(), table, SENDER, per_minute=per_minute)
 
     def smtp(self) -> SmtpMailer:
         return SmtpMailer(f"smtp://127.0.0.1:{self.smtp_port}")
 
-    def use_mailer(self, mailer: Mailer) -> None:
-        """From now on letters leave by this mailer."""
-        fresh = {work.name: work for work in notice_works(self.database, self.office(mailer), self.catalogue.trial)}
+    def use_mailer(self, mailer: Mailer, *, per_minute: int = 600) -> None:
+        """From now on letters leave by this mailer, so many a minute to one domain."""
+        office = self.office(mailer, per_minute=per_minute)
+        fresh = {work.name: work for work in notice_works(self.database, office, self.catalogue.trial)}
         self.works = tuple(fresh.get(work.name, work) for work in self.works)
 
     # Time
