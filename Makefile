@@ -29,7 +29,7 @@ PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-i
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade,)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock format clean
+.PHONY: help run test soak check bench lock format clean
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ run: .venv/.run ## the whole product on 127.0.0.1:$PORT (8080), data in $DATA_DI
 
 test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…" for a part of it
 	@$(BIN)/python -m pytest -n 2 $(TESTS)
+
+soak: .venv/.dev ## 100,000 generated histories, then the planted defects that they must catch
+	@$(BIN)/python -m pytest -n 2 tests/histories --histories 100000
+	@$(BIN)/python -m tests.histories.planted
 
 check: .venv/.dev ## format, lint, types, import contracts, dependencies, then the fast tests
 	@$(BIN)/ruff format --check .

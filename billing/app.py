@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
@@ -21,8 +21,11 @@ from billing.catalog import routes as catalog
 from billing.catalog.rules import feature_list
 from billing.checkout import routes as checkout
 from billing.finance.routes import reading_router
+from billing.finance.routes_acts import acting_router
+from billing.finance.routes_books import books_router
 from billing.finance.routes_door import Entrance
 from billing.finance.routes_login import login_router
+from billing.invoices import routes as invoices
 from billing.kernel import logs
 from billing.kernel.describing import ExactJson
 from billing.kernel.door import Door
@@ -38,6 +41,7 @@ from billing.privacy import routes as privacy
 from billing.subscriptions import routes as subscriptions
 from billing.trials import routes as trials
 from billing.wiring import Services, build
+from billing.withdrawals import routes as withdrawals
 from billing.worker import ringing
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
@@ -57,23 +61,33 @@ def problem_type(request: AnyRequest, code: FromPath[str], services: NamedDepend
     return page(services.site, problem_page(shown, speech), speech)
 
 
+_ROOMS: Final[tuple[Any, ...]] = (
+    catalog.catalog_router,
+    entitlements_router,
+    webhooks_router,
+    accounts.public_pages,
+    checkout.public_pages,
+    withdrawals.public_pages,
+    invoices.public_pages,
+    login_router,
+    reading_router,
+    acting_router,
+    books_router,
+    health.livez,
+    health.readyz,
+    health.show_metrics,
+    problem_type,
+)
+"""The ways in that need nothing of these services to be put together: pages, the staff's rooms, operations."""
+
+
 def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
     """The product on these services; `extra` handlers are the sandbox's."""
     app = Litestar(
         route_handlers=[
             _for_backends("accounts:write", accounts, trials, notices, privacy),
             _for_backends("commerce:write", activation, subscriptions),
-            catalog.catalog_router,
-            entitlements_router,
-            webhooks_router,
-            accounts.public_pages,
-            checkout.public_pages,
-            login_router,
-            reading_router,
-            health.livez,
-            health.readyz,
-            health.show_metrics,
-            problem_type,
+            *_ROOMS,
             *extra,
         ],
         dependencies=_dependencies(services),

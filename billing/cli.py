@@ -7,8 +7,12 @@ import msgspec
 import rich_click as click
 
 from billing.catalog.service import remember_prices
+from billing.cli_audit import audit
 from billing.cli_checks import run_checks
 from billing.cli_groups import catalog, keys_group
+from billing.cli_invoices import invoices
+from billing.cli_reconcile import reconcile
+from billing.cli_reports import report
 from billing.cli_running import settings_or_exit, with_services
 from billing.cli_support import explain, replay
 from billing.kernel.settings import shown
@@ -162,8 +166,12 @@ def sandbox(data_dir: Path, port: int) -> None:
 
 main.add_command(catalog)
 main.add_command(keys_group)
+main.add_command(audit)
+main.add_command(report)
+main.add_command(invoices)
 main.add_command(explain)
 main.add_command(replay)
+main.add_command(reconcile)
 
 if __name__ == "__main__":
     main()

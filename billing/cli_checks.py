@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from billing.kernel.errors import BillingError
 from billing.migrations.run import head, present
-from billing.payments.gateway import API_VERSION
+from billing.payments.facts import API_VERSION
 from billing.wiring import Services
 
 

@@ -13,22 +13,35 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.cases import watching
+from billing.invariants import service as invariants
 from billing.kernel import metrics
 from billing.kernel.errors import NotFound
 from billing.migrations.run import head, present
+from billing.payments import refunds_by_hand
+from billing.payments.rules import REFUND_WARNINGS
+from billing.reconciliation import payouts, runs
 from billing.wiring import Services
+from webhooks.service import unjudged
 
 OVERDUE = timedelta(minutes=5)
+TOO_LONG = timedelta(seconds=60)
+"""How long a payment that we were told of may wait for its right (R138)."""
+
+_PAID = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid")
 MOST_SKEW = timedelta(seconds=2)
 
 
 class Health(msgspec.Struct, frozen=True):
-    """One line a check; `oldest_due` is in seconds, by kind of work. Overdue work is told, and is not unreadiness:
-    a web process can do nothing about it."""
+    """One line a check; `oldest_due` is in seconds, by kind of work; `waiting` counts what people must look at. Both
+    are told, and are no unreadiness: a web process can do nothing about them. `reconciled` is how many seconds ago the
+    last good look at Stripe's books was; null before there was anything to look at."""
 
     status: str
     checks: dict[str, str]
     oldest_due: dict[str, float]
+    waiting: dict[str, int]
+    reconciled: float | None = None
 
 
 @get("/livez", operation_id="live", include_in_schema=False, sync_to_thread=False)
@@ -42,16 +55,20 @@ async def readyz(services: NamedDependency[Services]) -> Response[Health]:
     """Database, migrations, clock and broker; 503 names what is missing."""
     checks: dict[str, str] = {"broker": await _broker(services.settings.broker_url.value)}
     oldest: dict[str, float] = {}
+    for_people: dict[str, int] = {}
+    compared: float | None = None
     try:
         async with services.database.begin() as session:
             checks["database"] = "ok"
             checks["migrations"] = "ok" if await present(session) == head() else "behind"
             checks["clock"] = await _clock(session, services)
             oldest = await ages(session, services, services.clock.now())
+            for_people = await waiting(session, services.clock.now())
+            compared = await reconciled(session, services.clock.now())
     except (SQLAlchemyError, OSError) as fault:
         checks["database"] = type(fault).__name__
     is_ready = all(state == "ok" for name, state in checks.items() if name != "broker")
-    told = Health("ready" if is_ready else "not_ready", checks, oldest)
+    told = Health("ready" if is_ready else "not_ready", checks, oldest, for_people, compared)
     return Response(told, status_code=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -65,6 +82,36 @@ async def ages(session: AsyncSession, services: Services, at: datetime) -> dict[
         if age:
             found[work.name] = age
     return found
+
+
+async def waiting(session: AsyncSession, at: datetime) -> dict[str, int]:
+    """What people must look at, by name; what is absent is none: refunds and cases near their day or past it, and
+    payments that gave no right for a minute (R76, R80, R138)."""
+    found: dict[str, int] = {}
+    for kind in await watching.what_waits(session, at):
+        metrics.CASES.labels(kind.kind).set(kind.count)
+        metrics.CASE_AGE.labels(kind.kind).set(kind.oldest_seconds)
+        for day, count in (("near", kind.near_due), ("over", kind.overdue)):
+            metrics.CASES_DUE.labels(kind.kind, day).set(count)
+            found[f"{kind.kind}_{day}"] = count
+    levels = await refunds_by_hand.near_due(session, at)
+    for days in REFUND_WARNINGS:
+        metrics.REFUNDS_DUE.labels(str(days)).set(levels[days])
+    found["refunds_near"] = sum(levels.values()) - levels[-1]
+    found["refunds_over"] = levels[-1]
+    found["paid_not_active"] = await unjudged(session, _PAID, at - TOO_LONG)
+    metrics.PAID_NOT_ACTIVE.set(found["paid_not_active"])
+    return {name: count for name, count in found.items() if count}
+
+
+async def reconciled(session: AsyncSession, at: datetime) -> float | None:
+    """How many seconds ago Stripe's books were last compared with ours; what its payouts differ by is counted too."""
+    behind = await runs.seconds_behind(session, at)
+    metrics.RECONCILED.set(behind or 0.0)
+    count, difference = await payouts.unclosed(session)
+    metrics.PAYOUTS_OPEN.set(count)
+    metrics.PAYOUT_DIFFERENCE.set(difference)
+    return behind
 
 
 async def _clock(session: AsyncSession, services: Services) -> str:
@@ -95,4 +142,7 @@ async def show_metrics(services: NamedDependency[Services]) -> Response[bytes]:
         raise NotFound("There is nothing here.")
     async with services.database.begin() as session:
         await ages(session, services, services.clock.now())
+        await waiting(session, services.clock.now())
+        await reconciled(session, services.clock.now())
+        metrics.BROKEN.set(await invariants.last_answer(session))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -5,10 +5,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from billing.cases import tasks as cases
 from billing.catalog.service import load as load_catalogue
 from billing.catalog.values import Catalogue
+from billing.checkout import renewing_tasks as renewals
 from billing.checkout import tasks as checkout
 from billing.finance.openid import OidcSettings, OpenIdClient
+from billing.invariants import tasks as invariants
+from billing.invoices.service import on_refund
 from billing.kernel import idempotency, outbox
 from billing.kernel.attendance import Attendance
 from billing.kernel.clock import Clock, SharedClock, SystemClock
@@ -19,20 +23,24 @@ from billing.kernel.pages import Seller
 from billing.kernel.settings import Settings
 from billing.kernel.web_pages import Site
 from billing.kernel.work import Doorbell, Work
+from billing.ledger import tasks as ledger
 from billing.notices import tasks as notices
 from billing.notices.compose import Desk
 from billing.notices.mailer import SmtpMailer
-from billing.notices.planning import CONSUMERS
+from billing.notices.renewing import consumers
 from billing.notices.sending import PostOffice
 from billing.payments.gateway import Gateway
 from billing.payments.stripe_gateway import StripeGateway
 from billing.privacy import tasks as privacy
+from billing.reconciliation import tasks as reconciliation
 from billing.subscriptions import tasks as subscriptions
 from billing.trials import tasks as trials
 from billing.withdrawals import tasks as withdrawals
+from billing.withdrawals.aftermath import on_right_ended
 from webhooks import tasks as webhooks
 
 _CHECKOUT_PAGE = "https://checkout.stripe.com"
+_CARD_PAGE = "https://billing.stripe.com"
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,16 +117,30 @@ def _works(
         per_minute=settings.mail_per_minute,
     )
     return (
-        outbox.relay(database, CONSUMERS),
+        outbox.relay(database, _consumers(catalogue)),
         *notices.works(database, office, catalogue.trial),
         *trials.works(database),
         *webhooks.works(database, gateway),
         *checkout.works(database, gateway),
+        *renewals.works(database, gateway, catalogue),
         *withdrawals.works(database, gateway),
+        *reconciliation.works(database, gateway),
+        *cases.works(database),
         *subscriptions.works(database),
+        *ledger.works(database),
         *privacy.works(database),
+        *invariants.works(database),
         idempotency.forget_old_keys(database),
     )
+
+
+def _consumers(catalogue: Catalogue) -> dict[str, tuple[outbox.Consumer, ...]]:
+    others, ended, returned = consumers(catalogue), "subscription.ended", "refund.succeeded"
+    return {
+        **others,
+        ended: (*others.get(ended, ()), on_right_ended(catalogue.trial)),
+        returned: (*others.get(returned, ()), on_refund),
+    }
 
 
 def _oidc(settings: Settings) -> OidcSettings:
@@ -132,8 +154,8 @@ def _oidc(settings: Settings) -> OidcSettings:
 
 
 def _payment_origins(settings: Settings) -> tuple[str, ...]:
-    """Where the order form may lead: Stripe's page, or a stand-in's on this very origin."""
+    """Where our forms may lead: Stripe's pages for paying and for the card, or a stand-in's on this very origin."""
     if settings.sandbox_outside:
         parts = urlsplit(settings.public_url)
         return (f"{parts.scheme}://{parts.netloc}",)
-    return (_CHECKOUT_PAGE,)
+    return (_CHECKOUT_PAGE, _CARD_PAGE)

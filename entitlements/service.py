@@ -168,6 +168,20 @@ async def move_end(session: AsyncSession, origin: str, until: datetime | None, *
     return await _changed(session, statement.values(until=until, bound=bound))
 
 
+async def set_span(
+    session: AsyncSession, origin: str, source: Source, was_until: datetime, since: datetime, until: datetime
+) -> int:
+    """Let the right that `origin` gave from this source until `was_until` hold over [since, until) instead; what was
+    ended for a reason stays ended. Answers how many moved."""
+    statement = update(GrantRow).where(
+        GrantRow.origin == origin,
+        GrantRow.source == source,
+        GrantRow.until == was_until,
+        GrantRow.end_reason.is_(None),
+    )
+    return await _changed(session, statement.values(since=since, until=until))
+
+
 async def bind(session: AsyncSession, origin: str) -> int:
     """The planned end was told: from now on it holds (R21). Answers how many grants became bound."""
     statement = update(GrantRow).where(GrantRow.origin == origin, GrantRow.bound.is_(False))

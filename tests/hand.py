@@ -150,6 +150,7 @@ class Hand:
     def link_in(self, letter: dict[str, Any], path: str = "/activate/") -> str:
         """The link of a letter; the plain text and the HTML carry the same one (R22)."""
         found = {url.rstrip(".,;)") for url in _LINK.findall(letter["text"]) if path in url}
+        found -= {url for url in found if any(url.startswith(f"{shorter}/") for shorter in found)}
         assert len(found) == 1, letter["text"]
         url = found.pop()
         assert url in letter["html"]
@@ -166,6 +167,10 @@ class Hand:
         assert offer is not None, shown
         sent = {"offer": offer[1], "lang": "pl", "terms": "yes", "start_now": "yes", **form}
         return self._browser.post(f"{link}/order", data=sent, follow_redirects=False)
+
+    def send(self, url: str, **form: str) -> Any:
+        """A form of a page, sent as a browser without scripts sends it."""
+        return self._browser.post(url, data=form, follow_redirects=False)
 
     def to_pay(self, link: str) -> str:
         """The payment page's session, reached by the click."""

@@ -15,7 +15,8 @@ from billing.kernel.days import at_hour, day_of
 from billing.kernel.db import Database
 from billing.kernel.work import Work
 from billing.payments import service as payments
-from billing.payments.gateway import Gateway, ProviderError
+from billing.payments.facts import EventFacts, ProviderError
+from billing.payments.gateway import Gateway
 from billing.payments.rules import Intent
 from webhooks import service
 from webhooks.translate import HANDLED, head_of
@@ -26,6 +27,8 @@ HOUR: Final = 4
 AGAIN: Final = timedelta(hours=1)
 OVERLAP: Final = timedelta(hours=6)
 LONGEST: Final = timedelta(days=30)
+MOST_KINDS: Final = 20
+"""How many kinds of events the provider lists at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +58,10 @@ def catching_up(database: Database, gateway: Gateway) -> Work:
 
 async def catch_up(database: Database, gateway: Gateway, since: datetime, at: datetime) -> int:
     """Keep every event since `since` that was never acknowledged and that we have not seen; answers how many."""
-    found = await gateway.list_events(max(since, at - LONGEST), HANDLED, undelivered=True)
+    found: list[EventFacts] = []
+    for start in range(0, len(HANDLED), MOST_KINDS):
+        kinds = HANDLED[start : start + MOST_KINDS]
+        found += await gateway.list_events(max(since, at - LONGEST), kinds, undelivered=True)
     async with database.begin() as session:
         heads = [head_of(event.body, expects_livemode=gateway.livemode) for event in found]
         return sum([await service.keep(session, head, at) for head in heads])

@@ -11,15 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.db import Database
 from billing.kernel.work import Work
-from billing.payments.gateway import (
+from billing.payments.facts import (
     Checkout,
     DisputeFacts,
-    Gateway,
     ProviderError,
     ProviderMissing,
     ProviderUnreadable,
     RefundFacts,
 )
+from billing.payments.gateway import Gateway
+from billing.payments.gateway_renewals import ForeignSubscription, MandateFacts, SubscriptionFacts
 from billing.payments.rules import ForeignObject
 from webhooks import service
 from webhooks.service import HANDLE, Claimed, End
@@ -28,7 +29,7 @@ from webhooks.translate import Target
 BATCH: Final = 32
 AT_ONCE: Final = 8
 
-Facts = Checkout | RefundFacts | DisputeFacts
+Facts = Checkout | RefundFacts | DisputeFacts | SubscriptionFacts | MandateFacts
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,10 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
 
     checkout: Callable[[AsyncSession, Checkout, datetime], Awaitable[str]]
     refund: Callable[[AsyncSession, RefundFacts, datetime], Awaitable[str]]
+    dispute: Callable[[AsyncSession, DisputeFacts, datetime], Awaitable[str]]
+    subscription: Callable[[AsyncSession, SubscriptionFacts, datetime], Awaitable[str]]
+    mandate: Callable[[AsyncSession, MandateFacts, datetime], Awaitable[str]]
+    is_bound: Callable[[AsyncSession, str], Awaitable[bool]]
 
 
 def handling(database: Database, gateway: Gateway, rooms: Rooms) -> Work:
@@ -67,10 +72,14 @@ async def _handle(database: Database, gateway: Gateway, rooms: Rooms, event: Cla
         if facts is None:
             await _finish(database, event, "ignored", "no payment page of ours", at)
             return
+        if isinstance(facts, SubscriptionFacts):
+            await _bind(database, gateway, rooms, facts, at)
         async with database.begin() as session:
             note = await _judge(session, rooms, facts, at)
             state: End = "ignored" if note == "not_ours" else "done"
             await service.finish(session, event.id, state, note, at)
+    except ForeignSubscription:
+        await _finish(database, event, "ignored", "no subscription of ours", at)
     except (ProviderMissing, ProviderUnreadable, ForeignObject) as fault:
         why = str(fault.facts.get("why") or fault.facts.get("reason") or fault.code)
         await _finish(database, event, "parked", f"{type(fault).__name__}: {why}"[:300], at)
@@ -91,8 +100,25 @@ async def _read(gateway: Gateway, target: Target) -> Facts | None:
             return await gateway.checkout_of(target.id)
         case "refund":
             return await gateway.read_refund(target.id)
+        case "subscription":
+            return await gateway.renewals.read_subscription(target.id)
+        case "invoice":
+            subscription = await gateway.renewals.subscription_of(target.id)
+            return None if subscription is None else await gateway.renewals.read_subscription(subscription)
+        case "mandate":
+            return await gateway.renewals.read_mandate(target.id)
         case _:
             return await gateway.read_dispute(target.id)
+
+
+async def _bind(database: Database, gateway: Gateway, rooms: Rooms, facts: SubscriptionFacts, at: datetime) -> None:
+    """A subscription not seen before is ours only through a payment page of ours that has begun it (S12)."""
+    async with database.begin() as session:
+        is_known = await rooms.is_bound(session, facts.subscription_id)
+    page = None if is_known else await gateway.renewals.page_of(facts.subscription_id)
+    if page is not None:
+        async with database.begin() as session:
+            await rooms.checkout(session, page, at)
 
 
 async def _judge(session: AsyncSession, rooms: Rooms, facts: Facts, at: datetime) -> str:
@@ -100,7 +126,11 @@ async def _judge(session: AsyncSession, rooms: Rooms, facts: Facts, at: datetime
         return await rooms.checkout(session, facts, at)
     if isinstance(facts, RefundFacts):
         return await rooms.refund(session, facts, at)
-    return await service.note_dispute(session, facts, at)
+    if isinstance(facts, SubscriptionFacts):
+        return await rooms.subscription(session, facts, at)
+    if isinstance(facts, MandateFacts):
+        return await rooms.mandate(session, facts, at)
+    return await rooms.dispute(session, facts, at)
 
 
 async def _finish(database: Database, event: Claimed, state: End, note: str, at: datetime) -> None:

@@ -1,5 +1,6 @@
 """The inbox: events are kept once, claimed under a lease, and end as done, ignored or parked. Calls nobody."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -9,12 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.kernel import audit
 from billing.kernel.db import wake
 from billing.kernel.metrics import EVENTS
 from billing.kernel.outbox import backoff
-from billing.payments import service as payments
-from billing.payments.gateway import DisputeFacts
 from webhooks.inbox import EventRow
 from webhooks.translate import Head, Target, target_in
 
@@ -109,24 +107,6 @@ async def put_off(session: AsyncSession, event_id: str, note: str, at: datetime,
         _end(row, "parked", note, at)
 
 
-async def note_dispute(session: AsyncSession, facts: DisputeFacts, at: datetime) -> str:
-    """Write a dispute down where finance sees it: in the audit trail of its order (R60)."""
-    payment = await payments.find_payment(session, facts.payment_id or facts.charge_id or "")
-    if payment is None:
-        return f"dispute {facts.dispute_id} is about no payment of ours"
-    audit.record(
-        session,
-        at,
-        "dispute.reported",
-        payment.order,
-        after=facts.state,
-        reason=facts.reason,
-        dispute=facts.dispute_id,
-        amount=facts.amount,
-    )
-    return f"dispute {facts.state}: {payment.order}"
-
-
 async def replay(session: AsyncSession, event_id: str, at: datetime) -> bool:
     """Handle a kept event again, as if it had just come; False when there is none, or it can never be handled."""
     statement = (
@@ -151,3 +131,10 @@ def _end(row: EventRow, state: End, note: str, at: datetime) -> None:
     EVENTS.labels(state).inc()
     if state == "parked":
         log.error("event_parked", event_id=row.id, trouble=note)
+
+
+async def unjudged(session: AsyncSession, types: Collection[str], before: datetime) -> int:
+    """How many events of these kinds came in by an instant and have not been judged."""
+    query = select(func.count()).select_from(EventRow)
+    waits = EventRow.type.in_(types), EventRow.state.in_(("new", "parked")), EventRow.received_at <= before
+    return int(await session.scalar(query.where(*waits)) or 0)

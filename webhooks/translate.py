@@ -11,9 +11,9 @@ import msgspec
 
 from billing.kernel.bodies import check_text
 from billing.kernel.errors import Malformed
-from billing.payments.gateway import API_VERSION
+from billing.payments.facts import API_VERSION
 
-Subject = Literal["checkout", "payment", "refund", "dispute", "nothing"]
+Subject = Literal["checkout", "payment", "refund", "dispute", "subscription", "invoice", "mandate", "nothing"]
 
 _ID: Final = re.compile(r"^[A-Za-z0-9_.:\-]{1,250}$")
 _TYPE: Final = re.compile(r"^[a-z0-9_.]{1,100}$")
@@ -24,6 +24,9 @@ _SUBJECTS: Final[tuple[tuple[str, Subject], ...]] = (
     ("charge.refund.", "refund"),
     ("charge.refunded", "payment"),
     ("charge.dispute.", "dispute"),
+    ("customer.subscription.", "subscription"),
+    ("invoice.", "invoice"),
+    ("mandate.", "mandate"),
 )
 
 HANDLED: Final = (
@@ -40,6 +43,14 @@ HANDLED: Final = (
     "charge.dispute.closed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "mandate.updated",
 )
 """The kinds worth asking for when deliveries were lost, and to subscribe to at the provider."""
 

@@ -17,6 +17,7 @@ Kind = Literal[
     "complaint",
     "invoice_request",
     "unreachable",
+    "staff_refund",
 ]
 State = Literal["open", "proposed", "closed"]
 
@@ -56,7 +57,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
     "bank_transfer": Rule(
         outcomes=("sent", "dismissed"),
         due_after=timedelta(days=14),
-        warn_before=(timedelta(days=7), timedelta(days=3)),
+        warn_before=(timedelta(days=8), timedelta(days=4)),  # 7 and 3 days are left; due is the end of the last day
         needs_two=True,
     ),
     "dispute": Rule(outcomes=("won", "lost", "dismissed")),
@@ -66,10 +67,15 @@ RULES: Final[Mapping[Kind, Rule]] = {
     "complaint": Rule(
         outcomes=("accepted", "refused", "accepted_by_law"),
         due_after=timedelta(days=14),
-        warn_before=(timedelta(days=4),),
+        warn_before=(timedelta(days=5),),  # on the tenth day: the due instant is the end of the fourteenth
     ),
-    "invoice_request": Rule(outcomes=("issued", "refused")),
+    "invoice_request": Rule(
+        outcomes=("issued", "refused"),
+        due_after=timedelta(days=15),
+        warn_before=(timedelta(days=5), timedelta(days=2)),
+    ),
     "unreachable": Rule(outcomes=("told", "ended")),
+    "staff_refund": Rule(outcomes=("refunded", "refused"), needs_two=True),
 }
 
 

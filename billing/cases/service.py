@@ -14,6 +14,8 @@ from billing.kernel import audit
 from billing.kernel.ids import new_id, parse, public
 
 PREFIX = "case"
+Case = CaseRow
+"""What other rooms call a case that they were given; it moves here only."""
 
 
 def case_id(row: CaseRow) -> str:
@@ -88,15 +90,17 @@ async def decide(session: AsyncSession, row: CaseRow, outcome: str, actor: str, 
     return True
 
 
-async def close_about(session: AsyncSession, kind: Kind, about: str, outcome: str, at: datetime, reason: str) -> bool:
-    """The matter has settled itself: end its case, if one waits."""
+async def close_about(
+    session: AsyncSession, kind: Kind, about: str, outcome: str, at: datetime, reason: str, *, actor: str = audit.SYSTEM
+) -> bool:
+    """The matter has settled itself, or somebody settled it elsewhere: end its case, if one waits."""
     query = select(CaseRow).where(CaseRow.kind == kind, CaseRow.about == about, CaseRow.state != "closed")
     row = await _locked(session, query)
     if row is None:
         return False
     rules.checked_outcome(kind, outcome)
-    _move(session, row, "closed", at, audit.SYSTEM, reason)
-    row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, audit.SYSTEM, at
+    _move(session, row, "closed", at, actor, reason)
+    row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, actor, at
     return True
 
 
@@ -124,6 +128,12 @@ async def waiting(session: AsyncSession, limit: int = 200) -> list[CaseRow]:
     """What waits, the nearest due first, then the oldest."""
     query = select(CaseRow).where(CaseRow.state != "closed").order_by(CaseRow.due_at.nulls_last(), CaseRow.opened_at)
     return list(await session.scalars(query.limit(limit)))
+
+
+async def waiting_of(session: AsyncSession, kind: Kind) -> list[CaseRow]:
+    """All of one kind that wait, oldest first."""
+    query = select(CaseRow).where(CaseRow.kind == kind, CaseRow.state != "closed").order_by(CaseRow.id)
+    return list(await session.scalars(query))
 
 
 async def cases_of(session: AsyncSession, order: str) -> list[CaseRow]:

@@ -7,7 +7,8 @@ import msgspec
 
 from billing.catalog.rules import price_key
 from billing.catalog.values import Catalogue
-from billing.payments.gateway import Gateway, PriceFacts, ProductFacts
+from billing.payments.facts import PriceFacts, ProductFacts
+from billing.payments.gateway import Gateway
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,15 +11,28 @@ import msgspec
 from stdnum.pl import nip
 
 from billing.catalog.rules import in_year, lowest_before, price_on
-from billing.catalog.values import BadCatalogue, Catalogue, OrderRules, Price, Product, SeasonRule, TrialPolicy
+from billing.catalog.values import (
+    BadCatalogue,
+    Catalogue,
+    OrderRules,
+    Price,
+    Product,
+    RenewalRule,
+    SeasonRule,
+    TrialPolicy,
+)
 
 LEAST_PAYABLE: Final = 200
 """The provider takes no less than 2.00 zł; 0 is free and never reaches it (R50)."""
+
+MOST_BY_MANDATE: Final = 200_000
+"""What BLIK lets us charge again, each time, for all pupils together (R68)."""
 
 LONGEST_STATEMENT: Final = 22
 SHORTEST_STATEMENT: Final = 5
 _FORBIDDEN_IN_STATEMENT: Final = frozenset("<>\\'\"*")
 _LAST_HOUR: Final = 24
+_SHORTEST_MONTH: Final = 28
 
 BUTTONS: Final = MappingProxyType(
     {
@@ -83,6 +96,7 @@ def _sense(catalogue: Catalogue) -> Iterator[str]:
     yield from _season(catalogue.season)
     yield from _trial(catalogue.trial)
     yield from _order(catalogue.order)
+    yield from _renewal(catalogue.renewal)
     if not nip.is_valid(catalogue.seller.nip):
         yield "seller.nip: not a valid NIP"
     for product in catalogue.products:
@@ -125,6 +139,20 @@ def _order(order: OrderRules) -> Iterator[str]:
         yield "order.statement_text: needs a letter and none of < > \\ ' \" *"
 
 
+def _renewal(rule: RenewalRule) -> Iterator[str]:
+    for name, days in (("yearly", rule.yearly_notice_days), ("monthly", rule.monthly_notice_days)):
+        where = f"renewal.{name}_notice_days"
+        if not days:
+            yield f"{where}: no charge may come unannounced, so give at least one"
+        if sorted(set(days), reverse=True) != list(days):
+            yield f"{where}: most days first, none twice"
+    if any(days + rule.lead_days >= _SHORTEST_MONTH for days in rule.monthly_notice_days):
+        yield (
+            f"renewal.monthly_notice_days: with lead_days fewer than {_SHORTEST_MONTH}, "
+            "or the letter is due before the charge that it comes after"
+        )
+
+
 def _product(product: Product, catalogue: Catalogue) -> Iterator[str]:
     where = f"products.{product.key}"
     if not product.features:
@@ -134,6 +162,8 @@ def _product(product: Product, catalogue: Catalogue) -> Iterator[str]:
         if key not in catalogue.add_ons:
             yield f"{where}.features: {key} is no add-on of this catalogue"
     yield from _ways_to_pay(product, where)
+    if product.kind == "renewing" and "blik" in product.methods:
+        yield from _mandates(product, catalogue.renewal, where)
     if product.enabled and not product.prices:
         yield f"{where}.prices: on sale without a price"
     for number, price in enumerate(product.prices):
@@ -154,9 +184,19 @@ def _ways_to_pay(product: Product, where: str) -> Iterator[str]:
         yield f"{where}.interval: only a renewing product has one"
 
 
+def _mandates(product: Product, rule: RenewalRule, where: str) -> Iterator[str]:
+    if not rule.blik_mandates:
+        yield f"{where}.methods: blik can be charged again only with renewal.blik_mandates = true"
+    for number, price in enumerate(product.prices):
+        if price.gross > MOST_BY_MANDATE:
+            yield f"{where}.prices[{number}].gross: a BLIK mandate allows at most {MOST_BY_MANDATE} grosz a charge"
+
+
 def _price(product: Product, price: Price, where: str) -> Iterator[str]:
     if 0 < price.gross < LEAST_PAYABLE:
         yield f"{where}.gross: {price.gross} grosz is less than can be paid; 0, or at least {LEAST_PAYABLE}"
+    if price.gross == 0 and product.kind == "renewing":
+        yield f"{where}.gross: what costs nothing has nothing to renew; make it at least {LEAST_PAYABLE}"
     if price.valid_from >= price.valid_until:
         yield f"{where}: valid_until must be later than valid_from"
         return

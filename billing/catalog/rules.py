@@ -95,6 +95,7 @@ def offer_on(catalogue: Catalogue, product_key: str | None, on: date) -> Offer:
         last_day=last,
         unit_gross=price.gross,
         vat_rate_percent=price.vat_rate_percent,
+        vat_method=catalogue.order.vat_method,
         currency=price.currency,
         price_key=price_key(product, price),
         reduced=price.reduced,
@@ -118,6 +119,13 @@ def offers_at(catalogue: Catalogue, at: datetime) -> tuple[Offer, ...]:
         except SalesClosed:
             continue
     return tuple(found)
+
+
+def choices_at(catalogue: Catalogue, at: datetime) -> tuple[Offer, ...]:
+    """What one link lets its holder choose from: the season pass first, then what renews (R63)."""
+    found = offers_at(catalogue, at)
+    passes = [offer for offer in found if offer.kind == "season_pass"]
+    return (*passes[:1], *(offer for offer in found if offer.kind == "renewing"))
 
 
 def right_of(offer: Offer, at: datetime) -> tuple[datetime, datetime]:

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from billing.kernel.errors import BillingError, Conflict, NotFound
 from billing.kernel.ids import Ref
-from billing.kernel.money import Currency
+from billing.kernel.money import Currency, VatMethod
 
 Locale = Literal["pl", "uk", "en"]
 Method = Literal["blik", "p24", "card"]
@@ -19,6 +19,7 @@ DayOfYear = Annotated[str, Meta(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[0
 SeasonLabel = Annotated[str, Meta(pattern=r"^20[0-9]{2}/[0-9]{2}$", examples=["2026/27"])]
 Words = Annotated[str, Meta(min_length=1, max_length=300)]
 Grosz = Annotated[int, Meta(ge=0, le=10_000_000)]
+NoticeDays = Annotated[int, Meta(ge=1, le=60)]
 
 
 class BadCatalogue(BillingError):
@@ -115,6 +116,26 @@ class TrialPolicy(_Part, frozen=True, kw_only=True):
     send_hours: tuple[int, int] = (8, 20)
 
 
+class RenewalRule(_Part, frozen=True, kw_only=True):
+    """How many days before each charge of a renewing product its buyer is told of it, most days first (R65).
+
+    The law's 30 and 7 days are what a yearly product needs. A month has no room for a letter 30 days ahead: it would go
+    out before the charge of the period it stands in, and tell of two charges at once. So a monthly product is told of
+    7 days before each charge. No charge without the last of these letters handed over in time, so each is planned
+    `lead_days` earlier still. `grace_days`: so long a right is left on while its next payment is awaited;
+    `blik_mandates`: whether BLIK may be charged again (R68)."""
+
+    lead_days: Annotated[int, Meta(ge=0, le=30)] = 3
+    yearly_notice_days: tuple[NoticeDays, ...] = (30, 7)
+    monthly_notice_days: tuple[NoticeDays, ...] = (7,)
+    grace_days: Annotated[int, Meta(ge=0, le=60)] = 7
+    blik_mandates: bool = False
+
+    def notice_days(self, interval: str) -> tuple[int, ...]:
+        """The days for an interval, most first."""
+        return self.monthly_notice_days if interval == "month" else self.yearly_notice_days
+
+
 class SellerFacts(_Part, frozen=True, kw_only=True):
     """Who sells, as the buyer must be told; `hours` are those of Monday to Friday."""
 
@@ -128,13 +149,16 @@ class SellerFacts(_Part, frozen=True, kw_only=True):
 
 class OrderRules(_Part, frozen=True, kw_only=True):
     """What an order page says and how long things last: `button` is the binding one (R40), `statement_text` stands on
-    the bank statement (R59), a payment link lives `link_days` Warsaw days (R32)."""
+    the bank statement (R59), a payment link lives `link_days` Warsaw days (R32); VAT is counted and rounded for the
+    whole order or for each line, by `vat_method`, everywhere (R103)."""
 
     button: Names
     statement_text: str
     link_days: Annotated[int, Meta(ge=1, le=90)] = 14
     withdrawal_days: Annotated[int, Meta(ge=14, le=100)] = 14
     refund_policy: RefundPolicy = "full"
+    refund_limit: Grosz = 10_000
+    vat_method: VatMethod = "per_document"
 
 
 class Catalogue(_Part, frozen=True, kw_only=True):
@@ -147,6 +171,7 @@ class Catalogue(_Part, frozen=True, kw_only=True):
     trial: TrialPolicy
     order: OrderRules
     seller: SellerFacts
+    renewal: RenewalRule = RenewalRule()
 
     @property
     def basic(self) -> tuple[str, ...]:
@@ -186,6 +211,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     last_day: date
     unit_gross: int
     vat_rate_percent: int
+    vat_method: VatMethod = "per_document"
     currency: Currency = "PLN"
     price_key: str
     reduced: bool = False

@@ -1,21 +1,25 @@
 """What the provider says of a payment page becomes an order's state, a right, a refund: in one transaction (I01)."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.checkout import rules
+from billing.checkout.renewing_orders import bind_subscription
 from billing.checkout.service import INTENT, close, first_instant, lock_order, order_id
 from billing.checkout.tables import OrderRow
 from billing.kernel import audit, outbox
+from billing.kernel.days import day_of
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import parse
-from billing.ledger import rules as booking
+from billing.kernel.money import VatMethod
 from billing.ledger import service as ledger
+from billing.ledger.service import Sale
 from billing.payments import refunds
 from billing.payments import service as payments
-from billing.payments.gateway import Checkout, PaymentFacts
-from billing.payments.rules import Payment, Reason
+from billing.payments.facts import Checkout, PaymentFacts
+from billing.payments.rules import Payment, Reason, Refund
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Pass
 from billing.trials import service as trials
@@ -37,6 +41,8 @@ async def apply_checkout(session: AsyncSession, facts: Checkout, at: datetime) -
         await payments.record_done(session, intent.id, facts.session_id, at)
     if order.session_id is None:
         order.session_id, order.session_url, order.session_expires_at = facts.session_id, facts.url, facts.expires_at
+    if facts.subscription_id is not None:
+        return await bind_subscription(session, order, facts.subscription_id, at)
     if facts.payment is not None and facts.payment_status == "paid":
         return await _paid(session, order, facts.payment, at)
     if order.session_id != facts.session_id:
@@ -68,13 +74,7 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
         raise Conflict(
             "The payment differs from what was accepted.", code="conflict", paid=facts.amount, accepted=order.total
         )
-    await ledger.post(
-        session,
-        f"payment:{facts.payment_id}",
-        order_id(order),
-        booking.sale(facts.amount, order.vat_rate_percent),
-        facts.captured_at,
-    )
+    await ledger.book_sale(session, _sold(order, facts), facts.captured_at)
     is_first = order.paid_at is None
     # A bank may take days to say yes; once the right would be over already, the money came too late (R57).
     fate = rules.fate_of_money(
@@ -82,6 +82,7 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
         sold_until=order.sold_until,
         has_account=order.account is not None,
         is_first_payment=is_first,
+        is_withdrawn=order.withdrawn_at is not None,
     )
     if is_first:
         order.paid_at = facts.captured_at
@@ -89,10 +90,23 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
     begun = await _begin(session, order, facts.captured_at, at) if fate == "fulfil" else []
     owed = payment.amount - order.unit_gross * len(begun)
     if owed:
-        await give_back(session, order, payment, owed, "late" if fate == "late" else "duplicate", at)
+        await give_back(session, order, payment, owed, "duplicate" if fate == "fulfil" else fate, at)
     if begun:
         outbox.put(session, "order.paid", at, order=order_id(order), pupils=begun, account=order.account)
     return "paid" if begun else "refunding"
+
+
+def _sold(order: OrderRow, facts: PaymentFacts) -> Sale:
+    return Sale(
+        payment=facts.payment_id,
+        order=order_id(order),
+        gross=facts.amount,
+        unit_gross=order.unit_gross,
+        vat_rate_percent=order.vat_rate_percent,
+        vat_method=cast("VatMethod", order.vat_method),
+        first_day=day_of(first_instant(order, facts.captured_at)),
+        last_day=order.last_day,
+    )
 
 
 async def give_for_nothing(session: AsyncSession, order: OrderRow, at: datetime) -> None:
@@ -124,16 +138,22 @@ async def _begin(session: AsyncSession, order: OrderRow, captured_at: datetime, 
 
 
 async def give_back(
-    session: AsyncSession, order: OrderRow, payment: Payment, amount: int, reason: Reason, at: datetime
-) -> None:
-    """Money that bought nothing goes back by itself; the reason stays with it (R49, R57, R79)."""
+    session: AsyncSession, order: OrderRow, payment: Payment, amount: int, reason: Reason, at: datetime, *,
+    approved_by: str = SYSTEM, ended_on: date | None = None, is_told_otherwise: bool = False,
+) -> Refund:  # fmt: skip
+    """Money that bought nothing, or nothing any more, goes back; the reason stays with it (R49, R57, R79). `ended_on`
+    is the last day of service where the right ends with it; a letter of its own may tell the buyer otherwise."""
     refund, is_new = await refunds.reserve_refund(
-        session, payment.id, amount, reason, SYSTEM, at, scope=payment.payment_id
+        session, payment.id, amount, reason, approved_by, at, scope=payment.payment_id
     )
     if is_new:
-        lines = booking.refund_owed(amount, order.vat_rate_percent)
-        await ledger.post(session, f"refund_owed:{refund.public_id}", order_id(order), lines, at)
-        audit.record(session, at, "order.money_given_back", order_id(order), account=order.account, reason=reason)
+        await ledger.book_refund_owed(session, payment.payment_id, refund.public_id, amount, at, ended_on=ended_on)
+        audit.record(
+            session, at, "order.money_given_back", order_id(order),
+            actor=approved_by, account=order.account, reason=reason,
+        )  # fmt: skip
+    if is_new and not is_told_otherwise:
         outbox.put(
             session, "refund.reserved", at, order=order_id(order), refund=refund.public_id, account=order.account
         )
+    return refund

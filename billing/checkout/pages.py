@@ -4,7 +4,7 @@ No page names a child, a school or a parent: a link may be forwarded (R36). Mone
 both ends of a period are included, as people say them.
 """
 
-from datetime import date
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -16,6 +16,7 @@ from billing.kernel.speech import Speech
 RefundReason = Literal[
     "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block"
 ]
+Interval = Literal["month", "year"]
 OrderState = Literal["waiting", "open", "paid", "failed", "expired", "refunded", "part_refunded"]
 
 BINDING_LABELS: Final = MappingProxyType(
@@ -32,10 +33,24 @@ class Covered(Struct, frozen=True, kw_only=True):
 
 
 class Renewal(Struct, frozen=True, kw_only=True):
-    """The terms of a product that renews: the day and the amount of the next charge."""
+    """The terms of a product that renews: how often, the day and the amount of the next charge, and how many days
+    before each charge a letter tells of it, most first (R41, R65)."""
 
+    interval: Interval
     next_charge_on: date
     amount: int
+    notice_days: tuple[int, ...]
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """One of the things the same link may be used for; `interval` is None for what is paid once."""
+
+    name: str
+    url: str
+    unit_price: int
+    last_day: date
+    interval: Interval | None
+    is_shown: bool
 
 
 class FieldError(Struct, frozen=True, kw_only=True):
@@ -67,12 +82,23 @@ class OfferPage(Page, frozen=True, kw_only=True):
     later_first_day: date | None = None
     lowest_30_days: int | None = None
     price_changed: bool = False
+    product: str = ""
     renewal: Renewal | None = None
+    choices: tuple[Choice, ...] = ()
     full_refund: bool = True
     methods: tuple[str, ...] = ("blik", "p24", "card")
     errors: tuple[FieldError, ...] = ()
     button: str = "Zamawiam i płacę"
     not_now_url: str = "/nie-teraz"
+
+
+class RenewalLine(Struct, frozen=True, kw_only=True):
+    """How the renewal of an order stands, and the page with its controls."""
+
+    url: str
+    state: Literal["on", "off", "past_due", "paused", "ended"]
+    next_charge_on: date | None
+    next_amount: int
 
 
 class OrderPage(Page, frozen=True, kw_only=True):
@@ -92,6 +118,9 @@ class OrderPage(Page, frozen=True, kw_only=True):
     pay_again_url: str | None = None
     withdrawal_url: str | None = None
     withdrawal_last_day: date | None = None
+    invoice_url: str | None = None
+    withdrawn_at: datetime | None = None
+    renewal: RenewalLine | None = None
     full_refund: bool = True
 
 
@@ -113,14 +142,22 @@ def binding_label(label: str, speech: Speech) -> str:
     raise ValueError(f"{label!r} does not bind; use one of {', '.join(BINDING_LABELS)}")
 
 
-def consents(speech: Speech, button: str = "Zamawiam i płacę") -> Consents:
+def consents(speech: Speech, button: str = "Zamawiam i płacę", renewal: Renewal | None = None) -> Consents:
     """What a parent agrees to by each box and by the button."""
     return Consents(
         start_now=speech.say("I ask that the service start before the withdrawal period ends."),
         terms=speech.say("I am at least 18 years old and I accept the terms of service."),
-        renew=speech.say("I agree that the access renews by itself on these terms."),
+        renew=renewal_consent(renewal.interval, renewal.amount, speech) if renewal else "",
         button=binding_label(button, speech),
     )
+
+
+def renewal_consent(interval: Interval, amount: int, speech: Speech) -> str:
+    """The consent to renewing, which names what is charged and how often: it is a consent to that price (R64, R66)."""
+    money = speech.money(amount)
+    if interval == "month":
+        return speech.say("I agree that %(amount)s is charged every month until I turn the renewal off.", amount=money)
+    return speech.say("I agree that %(amount)s is charged every year until I turn the renewal off.", amount=money)
 
 
 def offer_page(page: OfferPage, speech: Speech) -> str:
@@ -129,7 +166,7 @@ def offer_page(page: OfferPage, speech: Speech) -> str:
     facts = {"page": page, "seller": page.seller, "here": page.here or page.action.removesuffix("/order")}
     errors = {error.field: error.text for error in page.errors}
     methods = ", ".join(speech.say("card") if name == "card" else METHODS.get(name, name) for name in page.methods)
-    texts = consents(speech, page.button)
+    texts = consents(speech, page.button, page.renewal)
     return render("checkout/offer.html", speech, errors=errors, texts=texts, methods=methods, **facts)
 
 
@@ -139,24 +176,36 @@ def order_page(page: OrderPage, speech: Speech) -> str:
 
 
 def blank_terms_error(speech: Speech) -> FieldError:
-    """The one fault a parent can make on the order page."""
+    """To order without accepting the terms."""
     return FieldError(field="terms", text=speech.say("To order, accept the terms of service by ticking this box."))
+
+
+def blank_renewal_error(speech: Speech) -> FieldError:
+    """To order what renews without agreeing to that (R64)."""
+    say = speech.say
+    text = say("To order this, agree to the automatic renewal by ticking this box. Otherwise choose “Not now”.")
+    return FieldError(field="renew", text=text)
 
 
 __all__ = (
     "BINDING_LABELS",
+    "Choice",
     "Consents",
     "Covered",
     "FieldError",
+    "Interval",
     "OfferPage",
     "OrderPage",
     "OrderState",
     "RefundReason",
     "Renewal",
+    "RenewalLine",
     "Seller",
     "binding_label",
+    "blank_renewal_error",
     "blank_terms_error",
     "consents",
     "offer_page",
     "order_page",
+    "renewal_consent",
 )

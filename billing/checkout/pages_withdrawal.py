@@ -1,17 +1,21 @@
-"""Withdrawal from a contract, online, in two labelled steps and without a login (R69–R71).
+"""Withdrawal from a contract, online and without a login, in two steps (R69–R71).
 
-Step one is the control on the order page, step two the button under this short form.
+The control on the order's page leads to a short form; what was written there is shown once more above the button that
+withdraws. Only that button does anything.
 """
 
 from datetime import date, datetime
+from typing import Literal
 
 from billing.checkout.pages import FieldError
-from billing.kernel.pages import Message, Page, render, tell
+from billing.kernel.pages import Message, Page, render, show, tell
 from billing.kernel.speech import Speech
+
+Field = Literal["name", "contact"]
 
 
 class WithdrawalPage(Page, frozen=True, kw_only=True):
-    """Step two: who, which order, where to answer; the reason is optional (R70)."""
+    """Step one: who, which order, where to answer; the reason is optional (R70)."""
 
     action: str
     back_url: str
@@ -26,12 +30,13 @@ class WithdrawalPage(Page, frozen=True, kw_only=True):
 
 
 class WithdrawnPage(Page, frozen=True, kw_only=True):
-    """The declaration has come in: when, and what happens to the money."""
+    """The declaration has come in: when, and what happens to the money; `refund` 0 when there is none to give back."""
 
     order_number: str
     received_at: datetime
     refund: int
     order_url: str
+    kept: int = 0
 
 
 class WithdrawalClosedPage(Page, frozen=True, kw_only=True):
@@ -42,19 +47,31 @@ class WithdrawalClosedPage(Page, frozen=True, kw_only=True):
 
 
 def withdrawal_page(page: WithdrawalPage, speech: Speech) -> str:
-    """The short form above the second button, with faults beside their fields."""
+    """The short form of the first step, with faults beside their fields."""
     errors = {error.field: error.text for error in page.errors}
     facts = {"page": page, "seller": page.seller, "here": page.here}
     return render("checkout/withdrawal.html", speech, errors=errors, **facts)
 
 
+def confirm_withdrawal_page(page: WithdrawalPage, speech: Speech) -> str:
+    """What was written, above the button that withdraws."""
+    return show("checkout/withdrawal_confirm.html", page, speech)
+
+
 def withdrawn_page(page: WithdrawnPage, speech: Speech) -> str:
     """Acknowledges the declaration with its time; the mail says the same."""
     say = speech.say
+    money: tuple[str, ...] = ()
+    if page.refund:
+        amount = speech.money(page.refund)
+        money = (say("We are returning %(amount)s the way you paid, within 14 days.", amount=amount),)
+    elif not page.kept:
+        money = (say("We hold no money for this order. If any still comes, we return it."),)
     sentences = (
         say("Order number: %(number)s.", number=page.order_number),
         say("We received your declaration on %(time)s.", time=speech.instant(page.received_at)),
-        say("We are returning %(amount)s the way you paid, within 14 days.", amount=speech.money(page.refund)),
+        *money,
+        *((say("For the days used we keep %(amount)s.", amount=speech.money(page.kept)),) if page.kept else ()),
         say("The full version has ended. The basic version stays free."),
         say("We are sending you the acknowledgement by e-mail."),
     )
@@ -79,7 +96,7 @@ def withdrawal_closed_page(page: WithdrawalClosedPage, speech: Speech) -> str:
     return tell(page, speech, message)
 
 
-def blank_field_error(field: str, speech: Speech) -> FieldError:
+def blank_field_error(field: Field, speech: Speech) -> FieldError:
     """For `name` and `contact`, the two things the law lets us ask for."""
     say = speech.say
     texts = {"name": say("Enter your first name and surname."), "contact": say("Enter your e-mail address.")}

@@ -6,11 +6,13 @@ A crash at any point leaves an intent that the next click, or the sweep, takes f
 from datetime import datetime
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.activation import service as activation
-from billing.catalog.values import Catalogue
+from billing.catalog.values import Catalogue, Offer
 from billing.checkout import rules, service
 from billing.checkout.fulfilment import apply_checkout, give_for_nothing
+from billing.checkout.renewing_orders import reserve_renewal
 from billing.checkout.rules import Sale
 from billing.checkout.service import Accepted
 from billing.checkout.tables import OrderRow
@@ -19,8 +21,10 @@ from billing.kernel.errors import Conflict
 from billing.payments import calls
 from billing.payments import service as payments
 from billing.payments.calls import NeverMade
-from billing.payments.gateway import Checkout, Gateway, ProviderUnknown
+from billing.payments.facts import Checkout, ProviderUnknown
+from billing.payments.gateway import Gateway
 from billing.payments.rules import Intent, next_step
+from billing.subscriptions import renewing
 
 TURNED_BACK = "turned_back"
 """Marks the return of somebody who left the payment page without paying."""
@@ -51,7 +55,7 @@ class OfferChanged(Conflict):
 
 async def place_order(
     database: Database, gateway: Gateway, catalogue: Catalogue, place: Place, *, token: str, shown: str,
-    accepted: Accepted, at: datetime,
+    accepted: Accepted, at: datetime, product: str | None = None,
 ) -> str:  # fmt: skip
     """Where to send the buyer: the payment page of the one open order, or the order's own page when it is paid or
     waits for the bank. Raises NotForSale, OfferChanged, LinkExpired and the provider's errors."""
@@ -59,18 +63,19 @@ async def place_order(
     for _ in range(_ATTEMPTS):
         async with database.begin() as session:
             link = await activation.find(session, token, at, lock=True)
-            sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
+            sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at, product)
             if sale.refusal is not None:
                 raise NotForSale(sale)
             if rules.digest(sale, accepted.terms_version) != shown:
                 raise OfferChanged("The offer has changed since the page was opened.")
             order = await service.reserve_order(session, link, sale, catalogue, accepted, place.secret, at)
+            await _reserve_renewal(session, order, sale.offer, catalogue, at)
             if sale.total == 0:
                 await give_for_nothing(session, order, at)
         page = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
         if order.state != "incomplete":
             return page
-        if sale.offer is not None and order.unit_gross != sale.offer.unit_gross:
+        if sale.offer is not None and not service.is_for(order, sale.offer):
             await _take_back(database, gateway, order, at)
             continue
         url = service.payable_url(order, at)
@@ -83,6 +88,21 @@ async def place_order(
         if opened is not None and opened.status == "open" and opened.url is not None:
             return opened.url
     return page
+
+
+async def _reserve_renewal(
+    session: AsyncSession, order: OrderRow, offer: Offer | None, catalogue: Catalogue, at: datetime
+) -> None:
+    """What renews is agreed to with the order itself, in the same transaction (R64)."""
+    if offer is None or offer.interval is None or not service.is_for(order, offer):
+        return
+    if await renewing.of_order(session, service.order_id(order)) is None:
+        rule = catalogue.renewal
+        reserve_renewal(
+            session, order, interval=offer.interval, grace_days=rule.grace_days,
+            notice_days=min(rule.notice_days(offer.interval)), at=at,
+        )  # fmt: skip
+        await session.flush()
 
 
 async def _take_back(database: Database, gateway: Gateway, order: OrderRow, at: datetime) -> None:

@@ -15,7 +15,10 @@ from billing.activation.service import Link
 from billing.catalog.values import Catalogue
 from billing.checkout import documents, pages, pages_messages, service, showing
 from billing.checkout.documents import TERMS_VERSION, DocumentPage, Policy, document, document_page
+from billing.checkout.pages import FieldError
 from billing.checkout.placing import TURNED_BACK, NotForSale, OfferChanged, Place, place_order
+from billing.checkout.routes_renewal import renewal_pages
+from billing.checkout.rules import Sale
 from billing.checkout.service import Accepted
 from billing.kernel.days import day_of
 from billing.kernel.db import Database
@@ -25,7 +28,8 @@ from billing.kernel.pages import STATIC
 from billing.kernel.speech import LANGUAGES, Speech, speak
 from billing.kernel.web import AnyRequest
 from billing.kernel.web_pages import Site, count_wrong_link, page, speech_of
-from billing.payments.gateway import Gateway, ProviderError
+from billing.payments.facts import ProviderError
+from billing.payments.gateway import Gateway
 
 
 async def _link(
@@ -56,7 +60,8 @@ async def show_offer(
     link = await _link(request, session, token, at, site, limiter)
     if isinstance(link, Response):
         return link
-    sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
+    plan = request.query_params.get(showing.PLAN)
+    sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at, plan)
     speech = speech_of(request, sale.locale)
     if sale.refusal is not None:
         until = await showing.paid_until(session, link) if sale.refusal == "already_covered" else None
@@ -85,20 +90,21 @@ async def place(
         link = await _link(request, session, token, at, site, limiter)
         if isinstance(link, Response):
             return link
-        sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at)
+        product = str(data.get("product", ""))
+        sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at, product)
     posted = str(data.get("lang", ""))
     speech = speak(posted) if posted in LANGUAGES else speech_of(request, sale.locale)
-    if "terms" not in data and sale.refusal is None:
-        shown = showing.offer(
-            sale, link, token, catalogue, site.seller, speech, errors=(pages.blank_terms_error(speech),)
-        )
+    errors = _blank(data, sale, speech)
+    if errors and sale.refusal is None:
+        shown = showing.offer(sale, link, token, catalogue, site.seller, speech, errors=errors)
         return page(site, pages.offer_page(shown, speech), speech, 400)
     where = Place(public_url=site.public_url, secret=site.secret)
-    accepted = _accepted(data, catalogue, site, speech)
+    accepted = _accepted(data, sale, catalogue, site, speech)
     try:
         url = await place_order(
-            database, gateway, catalogue, where, token=token, shown=str(data.get("offer", "")), accepted=accepted, at=at
-        )
+            database, gateway, catalogue, where, token=token, shown=str(data.get("offer", "")), accepted=accepted,
+            at=at, product=product,
+        )  # fmt: skip
     except NotForSale as fault:
         html, status = showing.refused(fault.sale, catalogue, site.seller, speech, at, f"/activate/{token}")
         return page(site, html, speech, status)
@@ -122,8 +128,15 @@ def _unavailable(site: Site, speech: Speech, link: Link, token: str, retry_after
     return page(site, html, speech, 503, {"Retry-After": str(retry_after)})
 
 
-def _accepted(data: dict[str, Any], catalogue: Catalogue, site: Site, speech: Speech) -> Accepted:
-    words = pages.consents(speech, catalogue.order.button.pl)
+def _blank(data: dict[str, Any], sale: Sale, speech: Speech) -> tuple[FieldError, ...]:
+    """The boxes that must be ticked and are not (R42, R64)."""
+    terms = () if "terms" in data else (pages.blank_terms_error(speech),)
+    renews = sale.offer is not None and sale.offer.kind == "renewing"
+    return terms if "renew" in data or not renews else (*terms, pages.blank_renewal_error(speech))
+
+
+def _accepted(data: dict[str, Any], sale: Sale, catalogue: Catalogue, site: Site, speech: Speech) -> Accepted:
+    words = pages.consents(speech, catalogue.order.button.pl, showing.renewal_of(sale, catalogue))
     terms = document("terms", site.seller, speech, policy_of(catalogue))
     return Accepted(
         start_now="start_now" in data,
@@ -131,6 +144,7 @@ def _accepted(data: dict[str, Any], catalogue: Catalogue, site: Site, speech: Sp
         terms_hash=terms.sha256,
         terms_version=TERMS_VERSION,
         locale=speech.locale,
+        renewal_hash=service.text_hash(words.renew) if "renew" in data else None,
     )
 
 
@@ -190,4 +204,6 @@ def static(name: FromPath[str]) -> Response[bytes]:
     return Response(known[name].read_bytes(), media_type=kinds[known[name].suffix[1:]], headers=headers)
 
 
-public_pages = Router("/", route_handlers=[show_offer, place, show_order, show_document, not_now, static])
+public_pages = Router(
+    "/", route_handlers=[show_offer, place, show_order, show_document, not_now, static, renewal_pages]
+)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from billing.catalog.reading import MOST_BY_MANDATE
 from billing.catalog.rules import offer_digest
 from billing.catalog.values import Offer
 from billing.kernel.errors import Conflict
@@ -48,7 +49,8 @@ class CoveredUntil(msgspec.Struct, frozen=True):
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
     """What a link can sell now. `refusal` says why nothing can be; `pupils` are those to pay for, in order; `locale` is
-    the account's language, for a reader whose browser asks for none of ours.
+    the account's language, for a reader whose browser asks for none of ours; `choices` are all that the link may be
+    used for, the season pass first.
     """
 
     offer: Offer | None
@@ -57,6 +59,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     blocked_features: tuple[str, ...] = ()
     refusal: Refusal | None = None
     locale: str = "pl"
+    choices: tuple[Offer, ...] = ()
 
     @property
     def total(self) -> int:
@@ -107,13 +110,26 @@ def next_check(at: datetime, checks: int) -> datetime:
     return at + (timedelta(hours=6) if checks < QUARTERLY_UNTIL else timedelta(days=1))
 
 
-Fate = Literal["fulfil", "duplicate", "late"]
+Fate = Literal["fulfil", "duplicate", "late", "withdrawal"]
 
 
-def fate_of_money(*, captured_at: datetime, sold_until: datetime, has_account: bool, is_first_payment: bool) -> Fate:
-    """What to do with money that came in: give the right, or give the money back and say why (R49, R57)."""
+def fate_of_money(
+    *, captured_at: datetime, sold_until: datetime, has_account: bool, is_first_payment: bool,
+    is_withdrawn: bool = False,
+) -> Fate:  # fmt: skip
+    """What to do with money that came in: give the right, or give the money back and say why (R49, R57). Money that
+    comes after its buyer withdrew goes back for that (R69)."""
     if not is_first_payment:
         return "duplicate"
+    if is_withdrawn:
+        return "withdrawal"
     if not has_account or captured_at >= sold_until:
         return "late"
     return "fulfil"
+
+
+def methods_for(methods: tuple[str, ...], total: int, *, renews: bool) -> tuple[str, ...]:
+    """The ways an order may be paid: BLIK may charge again only so much at a time, for all pupils together (R68)."""
+    if not renews or total <= MOST_BY_MANDATE:
+        return methods
+    return tuple(method for method in methods if method != "blik")

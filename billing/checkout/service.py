@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import cast
 
 import msgspec
 from sqlalchemy import func, select
@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.accounts.rules import may_order
 from billing.accounts.service import find_accounts
 from billing.activation.service import Link
-from billing.catalog.rules import in_year, offer_at, right_of
+from billing.catalog.rules import choices_at, in_year, right_of
 from billing.catalog.values import Catalogue, Offer, SalesClosed
-from billing.checkout import rules
+from billing.checkout import consents, rules
+from billing.checkout.consents import Accepted
 from billing.checkout.rules import CoveredUntil, Sale
 from billing.checkout.tables import ConsentRow, OrderRow
 from billing.kernel import audit
@@ -22,23 +23,19 @@ from billing.kernel.days import day_of, end_of, start_of
 from billing.kernel.ids import new_id, parse, public
 from billing.kernel.tokens import derived_token, token_hash
 from billing.payments import service as payments
-from billing.payments.gateway import Checkout, OpenCheckout
+from billing.payments.facts import Checkout, OpenCheckout
+from billing.payments.gateway_renewals import Interval
 from billing.payments.rules import Intent
+from billing.subscriptions import renewing
+from billing.subscriptions import service as subscriptions
 from entitlements import service as desk
 
 SESSION_LIFE = timedelta(hours=24)
 SLACK = timedelta(minutes=1)
 INTENT = "checkout"
 
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the buyer accepted by the click, in which words (R43, R45). Hashes are SHA-256 in hex."""
-
-    start_now: bool
-    start_now_hash: str
-    terms_hash: str
-    terms_version: str
-    locale: str
+Order = OrderRow
+"""What other rooms call an order that they are handed."""
 
 
 def order_id(row: OrderRow) -> str:
@@ -52,30 +49,32 @@ def order_token(secret: str, row: OrderRow) -> str:
 
 
 async def what_is_for_sale(
-    session: AsyncSession, account: str, pupils: Collection[str], catalogue: Catalogue, at: datetime
-) -> Sale:
-    """What can be sold now for these pupils of this account. Changes nothing."""
+    session: AsyncSession, account: str, pupils: Collection[str], catalogue: Catalogue, at: datetime,
+    product: str | None = None,
+) -> Sale:  # fmt: skip
+    """What can be sold now for these pupils of this account: the product asked for, if it is among the choices, else
+    the first of them, which never is one that renews while a season pass is sold (R63). Changes nothing."""
     person = (await find_accounts(session, (account,))).get(account)
     if person is None:
         return Sale(offer=None, pupils=(), refusal="link_expired")
     linked = {link.pupil for link in await desk.links_of(session, account)} & set(pupils)
-    try:
-        offer = offer_at(catalogue, None, at)
-    except SalesClosed:
-        offer = None
+    choices = choices_at(catalogue, at)
+    offer = next((choice for choice in choices if choice.product == product), choices[0] if choices else None)
     covered = {} if offer is None else await _covered(session, linked, offer, at)
     blocked = await desk.blocks_of_pupils(session, sorted(linked))
     found = rules.sale(offer, linked, covered, blocked, is_adult=may_order(person.age_band))
-    return msgspec.structs.replace(found, locale=person.locale)
+    return msgspec.structs.replace(found, locale=person.locale, choices=choices)
 
 
 async def _covered(
     session: AsyncSession, pupils: Collection[str], offer: Offer, at: datetime
 ) -> dict[str, CoveredUntil]:
     """Who is paid for or sponsored when the right would begin, and until which day."""
-    since, _ = right_of(offer, at)
+    since, until = right_of(offer, at)
     holding = await desk.holding_sources(session, pupils, since)
-    return {
+    rights = await subscriptions.covering(session, pupils, offer.features, since, until)
+    paid = {right.pupil: CoveredUntil("paid", day_of(right.until - timedelta(seconds=1))) for right in rights}
+    return paid | {
         pupil: CoveredUntil(
             "paid" if grant.source == "paid" else "sponsored",
             day_of(grant.until - timedelta(seconds=1)) if grant.until else offer.last_day,
@@ -102,6 +101,7 @@ async def reserve_order(
     offer = sale.offer
     if offer is None:
         raise SalesClosed("Nothing is on sale.")
+    consents.require_renewal(offer, accepted)
     await _lock(session, link.account, offer.season)
     query = select(OrderRow).where(
         OrderRow.account == link.account,
@@ -110,7 +110,7 @@ async def reserve_order(
         OrderRow.state.in_(rules.OPEN),
     )
     row = (await session.scalars(query.with_for_update())).one_or_none()
-    if row is not None and (row.state == "pending" or row.unit_gross == offer.unit_gross or _is_payable(row, at)):
+    if row is not None and (row.state == "pending" or is_for(row, offer) or _is_payable(row, at)):
         return row
     if row is not None:
         close(session, row, "expired", at)
@@ -143,6 +143,7 @@ async def _new_order(
         total=sale.total,
         currency=offer.currency,
         vat_rate_percent=offer.vat_rate_percent,
+        vat_method=offer.vat_method,
         price_key=offer.price_key,
         locale=accepted.locale,
         terms_version=accepted.terms_version,
@@ -151,36 +152,23 @@ async def _new_order(
         blocked_features=list(sale.blocked_features),
         state="incomplete",
         created_at=at,
-        checks=0,
     )
     session.add(row)
     await session.flush()
-    _keep_consents(session, key, accepted, at)
+    consents.keep(session, row, offer, accepted, at)
     audit.record(session, at, "order.made", order_id(row), account=row.account, after="incomplete", total=row.total)
     return row
 
 
-def _keep_consents(session: AsyncSession, order: UUID, accepted: Accepted, at: datetime) -> None:
-    """What stood beside each box, and whether it was ticked (R43, R92)."""
-    for kind, text, given in (
-        ("start_now", accepted.start_now_hash, accepted.start_now),
-        ("terms", accepted.terms_hash, True),
-    ):
-        session.add(
-            ConsentRow(
-                id=new_id(at),
-                order_id=order,
-                kind=kind,
-                text_hash=text,
-                version=accepted.terms_version,
-                given=given,
-                at=at,
-            )
-        )
+def is_for(row: OrderRow, offer: Offer) -> bool:
+    """Whether the order is for what is offered now, at its price."""
+    return (row.product, row.unit_gross) == (offer.product, offer.unit_gross)
 
 
 def _sold_until(offer: Offer, catalogue: Catalogue) -> datetime:
-    """From when on money for this season comes too late (R57)."""
+    """From when on money for this season, or for the first period of what renews, comes too late (R57)."""
+    if offer.kind == "renewing":
+        return end_of(offer.last_day)
     return end_of(in_year(catalogue.season.sales_close, offer.last_day.year))
 
 
@@ -200,6 +188,7 @@ async def reserve_session(
 
     The return address lacks the order's token: it is put in when the request is sent, so that no usable token is kept.
     """
+    renews = await renewing.of_order(session, order_id(row))
     wanted = OpenCheckout(
         key="",
         reference=order_id(row),
@@ -208,12 +197,13 @@ async def reserve_session(
         unit_amount=row.unit_gross,
         quantity=len(row.pupils),
         total=row.total,
-        methods=catalogue.product(row.product).methods,
+        methods=rules.methods_for(catalogue.product(row.product).methods, row.total, renews=renews is not None),
         success_url=f"{public_url}/orders/",
         cancel_url=f"{public_url}/orders/",
         locale="en" if row.locale == "en" else "pl",
         expires_at=min(at + SESSION_LIFE, max(row.sold_until, at + timedelta(minutes=31))),
         statement_text=catalogue.order.statement_text,
+        interval=None if renews is None else cast("Interval", renews.interval),
     )
     return await payments.reserve(session, INTENT, order_id(row), wanted, at, again=row.session_id is not None)
 
@@ -263,6 +253,12 @@ async def _lock(session: AsyncSession, account: str, season: str) -> None:
 async def read_order(session: AsyncSession, order: str) -> OrderRow:
     """The order of a public id that is known to exist, to read it."""
     return await session.get_one(OrderRow, parse("ord", order))
+
+
+async def record_informed(session: AsyncSession, order: str, at: datetime) -> None:
+    """The confirmation with the terms and the information about withdrawing was handed over (R46, R74)."""
+    row = await lock_order(session, parse("ord", order))
+    row.informed_at = row.informed_at or at
 
 
 async def orders_of(session: AsyncSession, account: str) -> list[OrderRow]:

@@ -1,25 +1,30 @@
 """From facts to the Structs that pages show: the offer behind a link, the truth about an order."""
 
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.activation.service import Link
 from billing.catalog.rules import next_season, season_of
-from billing.catalog.values import Catalogue
-from billing.checkout import pages_messages, rules, service
+from billing.catalog.values import Catalogue, Offer
+from billing.checkout import pages_messages, rules, service, showing_renewal
 from billing.checkout.documents import TERMS_VERSION
-from billing.checkout.pages import Covered, FieldError, OfferPage, OrderPage, OrderState
+from billing.checkout.pages import Choice, Covered, FieldError, OfferPage, OrderPage, OrderState, RefundReason, Renewal
 from billing.checkout.rules import Sale
+from billing.checkout.showing_renewal import Standing
 from billing.checkout.tables import OrderRow
 from billing.kernel.days import day_of, last_day_of_term
-from billing.kernel.money import vat_included
+from billing.kernel.money import vat_of
 from billing.kernel.pages import Seller
 from billing.kernel.speech import Speech
 from billing.payments import refunds
+from billing.payments.rules import Refund
 from billing.subscriptions import service as subscriptions
+
+PLAN = "plan"
+"""The word of an offer's address that names what was chosen."""
 
 
 def last_valid_day(link: Link) -> datetime:
@@ -51,7 +56,7 @@ def offer(
         unit_price=found.unit_gross,
         total=sale.total,
         vat_rate_percent=found.vat_rate_percent,
-        vat_amount=vat_included(sale.total, found.vat_rate_percent),
+        vat_amount=vat_of(sale.total, found.vat_rate_percent, found.vat_method, found.unit_gross),
         first_day=found.first_day,
         last_day=found.last_day,
         link_valid_until=day_of(last_valid_day(link)),
@@ -64,6 +69,43 @@ def offer(
         methods=found.methods,
         errors=errors,
         button=catalogue.order.button.pl,
+        here=f"/activate/{token}{_plan(sale, found)}",
+        product=found.product,
+        renewal=renewal_of(sale, catalogue),
+        choices=_choices(sale, found, token, speech),
+    )
+
+
+def _choices(sale: Sale, found: Offer, token: str, speech: Speech) -> tuple[Choice, ...]:
+    """All that the link may be used for."""
+    return tuple(
+        Choice(
+            name=choice.names.in_(speech.locale),
+            url=f"/activate/{token}{_plan(sale, choice)}",
+            unit_price=choice.unit_gross,
+            last_day=choice.last_day,
+            interval=choice.interval,
+            is_shown=choice.product == found.product,
+        )
+        for choice in sale.choices
+    )
+
+
+def _plan(sale: Sale, choice: Offer) -> str:
+    """What to add to a link's address to see this choice; nothing for the one that is seen without it."""
+    return "" if choice.product == sale.choices[0].product else f"?{PLAN}={choice.product}"
+
+
+def renewal_of(sale: Sale, catalogue: Catalogue) -> Renewal | None:
+    """The terms of renewing, of what renews."""
+    found = sale.offer
+    if found is None or found.interval is None:
+        return None
+    return Renewal(
+        interval=found.interval,
+        next_charge_on=found.last_day + timedelta(days=1),
+        amount=sale.total,
+        notice_days=catalogue.renewal.notice_days(found.interval),
     )
 
 
@@ -116,7 +158,8 @@ async def order(
     state = _state(
         row, returned=returned, is_payable=service.payable_url(row, at) is not None, has_turned_back=has_turned_back
     )
-    concluded_on = day_of(row.paid_at or row.created_at)
+    renews = await showing_renewal.standing(session, service.order_id(row), catalogue, at)
+    withdraw_by = _withdraw_by(row, catalogue, at) if in_force or row.state == "pending" else None
     return OrderPage(
         seller=seller,
         order_number=str(row.number),
@@ -125,15 +168,38 @@ async def order(
         pupil_count=len(row.pupils),
         total=row.total,
         first_day=row.first_day if in_force else None,
-        last_day=row.last_day if in_force else None,
+        last_day=_last_day(row, renews) if in_force else None,
         refunded=returned or None,
-        refund_reason=counting[0].reason if counting else None,
+        refund_reason=_reason(row, counting),
         refund_done=bool(counting) and all(refund.state == "succeeded" for refund in counting),
         check_url=f"/orders/{token}",
         pay_again_url=service.payable_url(row, at) if state == "open" else None,
-        withdrawal_last_day=last_day_of_term(concluded_on, catalogue.order.withdrawal_days) if in_force else None,
+        withdrawal_url=f"/orders/{token}/withdrawal" if withdraw_by else None,
+        withdrawal_last_day=withdraw_by,
+        invoice_url=f"/orders/{token}/invoice" if row.total and state in {"paid", "part_refunded"} else None,
+        withdrawn_at=row.withdrawn_at,
+        renewal=showing_renewal.line_of(renews, token) if renews else None,
         full_refund=catalogue.order.refund_policy == "full",
     )
+
+
+def _last_day(row: OrderRow, renews: Standing | None) -> date:
+    """The last day that is paid for: of the order, or of what has renewed since."""
+    return (renews.active_until if renews else None) or row.last_day
+
+
+def _withdraw_by(row: OrderRow, catalogue: Catalogue, at: datetime) -> date | None:
+    """The last day of the control that withdraws, for as long as it may be used: to 23:59:59 of that day (R69, R72)."""
+    last = last_day_of_term(day_of(row.paid_at or row.created_at), catalogue.order.withdrawal_days)
+    return last if row.withdrawn_at is None and day_of(at) <= last else None
+
+
+def _reason(row: OrderRow, counting: Sequence[Refund]) -> RefundReason | None:
+    """Why money goes back; of several reasons, the buyer's own."""
+    reasons: list[RefundReason] = [refund.reason for refund in counting]
+    if row.withdrawn_at is not None and "withdrawal" in reasons:
+        return "withdrawal"
+    return reasons[0] if reasons else None
 
 
 def _state(row: OrderRow, *, returned: int, is_payable: bool, has_turned_back: bool) -> OrderState:

@@ -1,6 +1,7 @@
 """Orders and what was agreed to. One open order for each account, pupils and season, by unique index (I11, R34)."""
 
 from datetime import date, datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text
@@ -8,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base
+from billing.kernel.money import VatMethod, vat_of
 
 
 class OrderRow(Base):
@@ -18,6 +20,7 @@ class OrderRow(Base):
         CheckConstraint("state in ('incomplete', 'pending', 'paid', 'failed', 'expired')", name="state"),
         CheckConstraint("total = unit_gross * cardinality(pupils) and unit_gross >= 0", name="total"),
         CheckConstraint("currency = 'PLN'", name="currency"),
+        CheckConstraint("vat_method in ('per_document', 'per_line')", name="vat_method"),
         CheckConstraint("since < until", name="interval"),
         Index(
             "uq_orders_open",
@@ -49,6 +52,7 @@ class OrderRow(Base):
     total: Mapped[int]
     currency: Mapped[str]
     vat_rate_percent: Mapped[int]
+    vat_method: Mapped[str] = mapped_column(default="per_document", server_default="per_document")
     price_key: Mapped[str]
     locale: Mapped[str]
     terms_version: Mapped[str]
@@ -58,11 +62,17 @@ class OrderRow(Base):
     state: Mapped[str]
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+    informed_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
     session_id: Mapped[str | None] = mapped_column(unique=True)
     session_url: Mapped[str | None]
     session_expires_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None]
     checks: Mapped[int] = mapped_column(default=0)
+
+    def vat_in(self, gross: int) -> int:
+        """The VAT inside so much of this order, by the rate and the method frozen on it (R103, R105)."""
+        return vat_of(gross, self.vat_rate_percent, cast("VatMethod", self.vat_method), self.unit_gross)
 
 
 class ConsentRow(Base):

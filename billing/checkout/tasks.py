@@ -11,7 +11,8 @@ from billing.checkout.fulfilment import apply_checkout
 from billing.checkout.tables import OrderRow
 from billing.kernel.db import Database
 from billing.kernel.work import Work, one_by_one
-from billing.payments.gateway import Gateway, ProviderError
+from billing.payments.facts import ProviderError
+from billing.payments.gateway import Gateway
 
 SWEEP = "checkout.sweep"
 _BATCH = 20

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import Catalogue
 from billing.finance import csv_text, filters, pages, rules, showing
+from billing.finance.acts import ACTS
 from billing.finance.export import csv_of, name_of
 from billing.finance.filters import Filters
-from billing.finance.queries import people, rows, search, work
+from billing.finance.queries import cases, people, rows, search, work
 from billing.finance.queries.rows import Question
 from billing.finance.routes_door import EXCEPTION_HANDLERS, answer, frame_of, requires_role, staff_of, tongue_of
 from billing.finance.service import note_view
@@ -24,7 +25,6 @@ from billing.kernel.days import day_of
 from billing.kernel.db import Database
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import REF_PATTERN, parse
-from billing.kernel.money import vat_included
 from billing.kernel.web import AnyRequest
 from entitlements.features import FeatureList
 from entitlements.reader import FactsReader
@@ -134,8 +134,14 @@ async def show_order(
     if seen is None:
         raise NotFound("There is no such order.")
     note_view(session, staff_of(request), seen.name, at, account=seen.order.account)
-    vat = vat_included(seen.order.total, seen.order.vat_rate_percent)
-    return answer(request, pages.show("order.html", frame_of(request), seen=seen, order=seen.order, vat=vat))
+    vat = seen.order.vat_in(seen.order.total)
+    may_act = rules.may(staff_of(request).role, "POST", "/finance/orders/{order}/{act}")
+    acts = [(name, act.title) for name, act in ACTS.items()] if may_act else []
+    matters = await cases.cases_about(session, seen.name, at)
+    return answer(
+        request,
+        pages.show("order.html", frame_of(request), cases=matters, acts=acts, seen=seen, order=seen.order, vat=vat),
+    )
 
 
 @get("/tasks", operation_id="staffTasks", include_in_schema=False)

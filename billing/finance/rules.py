@@ -14,6 +14,7 @@ LONGEST: Final = timedelta(hours=10)
 
 _READERS: Final[frozenset[Role]] = frozenset(ROLES)
 _EXPORTERS: Final[frozenset[Role]] = frozenset({"finance", "finance_lead", "auditor", "admin"})
+_ACTORS: Final[frozenset[Role]] = frozenset({"finance", "finance_lead", "admin"})
 _AUDITORS: Final[frozenset[Role]] = frozenset({"finance_lead", "auditor", "admin"})
 # The strongest first: somebody with several roles works with this one.
 _STRENGTH: Final[tuple[Role, ...]] = ("admin", "finance_lead", "finance", "auditor", "viewer")
@@ -39,6 +40,12 @@ ROUTES: Final = (
     Route("GET", "/finance/accounts/{account}", _READERS),
     Route("GET", "/finance/orders/{order}", _READERS),
     Route("GET", "/finance/tasks", _READERS, "nav_tasks"),
+    Route("GET", "/finance/cases", _READERS, "nav_cases"),
+    Route("GET", "/finance/cases/{case}", _READERS),
+    Route("POST", "/finance/cases/{case}", _ACTORS),
+    Route("GET", "/finance/orders/{order}/{act}", _ACTORS),
+    Route("POST", "/finance/orders/{order}/{act}", _ACTORS),
+    Route("GET", "/finance/books", _READERS, "nav_books"),
     Route("GET", "/finance/letters", _READERS, "nav_letters"),
     Route("GET", "/finance/letters/{letter}", _READERS),
     Route("GET", "/finance/letters/{letter}/html", _READERS),

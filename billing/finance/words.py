@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from billing.finance.words_acts import ACT_WORDS, CASE_CODES
 from billing.finance.words_codes import CODES
 
 Tongue = Literal["pl", "en"]
@@ -196,11 +197,11 @@ class Words:
 
     def __call__(self, key: str) -> str:
         """The word of a key; an unknown key is a KeyError."""
-        return WORDS[key][self._column]
+        return (ACT_WORDS if key in ACT_WORDS else WORDS)[key][self._column]
 
     def code(self, value: str | None) -> str:
         """What a stored code means; one that has no words yet is shown as it is."""
         if value is None:
             return "–"
-        pair = CODES.get(value)
+        pair = CODES.get(value) or CASE_CODES.get(value)
         return value if pair is None else pair[self._column]

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 Currency = Literal["PLN"]
+VatMethod = Literal["per_document", "per_line"]
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -22,3 +23,16 @@ def vat_included(gross: int, rate_percent: int) -> int:
     """
     divisor = 100 + rate_percent
     return (2 * gross * rate_percent + divisor) // (2 * divisor)
+
+
+def vat_of(gross: int, rate_percent: int, method: VatMethod, unit_gross: int) -> int:
+    """The VAT inside `gross` grosz of a sale of lines that cost `unit_gross` each, by the house's one method (R103):
+    of the whole document, or line by line, where what is no whole line counts as one more.
+
+    >>> vat_of(13497, 23, "per_document", 4499), vat_of(13497, 23, "per_line", 4499)
+    (2524, 2523)
+    """
+    if method == "per_document" or unit_gross <= 0:
+        return vat_included(gross, rate_percent)
+    lines, rest = divmod(gross, unit_gross)
+    return lines * vat_included(unit_gross, rate_percent) + vat_included(rest, rate_percent)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, Template, select_autoescape
 from msgspec import Struct, structs
 
 from billing.kernel.speech import LANGUAGES, NATIVE, Speech, speak
@@ -179,3 +179,8 @@ def environment(locale: str) -> Environment:
     bound.globals.update(names)
     bound.filters.update(money=speech.money, day=speech.day, weekday=speech.weekday, instant=speech.instant)
     return bound
+
+
+def escaped(text: str) -> str:
+    """The text as a template writes it into HTML."""
+    return Template("{{ text }}", autoescape=True).render(text=text)

@@ -8,6 +8,7 @@ import billing.cases.tables
 import billing.catalog.tables
 import billing.checkout.tables
 import billing.finance.tables
+import billing.invoices.tables
 import billing.kernel.audit
 import billing.kernel.idempotency
 import billing.kernel.keys
@@ -15,8 +16,13 @@ import billing.kernel.outbox
 import billing.ledger.tables
 import billing.notices.tables
 import billing.payments.tables
+import billing.reconciliation.tables
 import billing.subscriptions.tables
+import billing.subscriptions.tables_consent
 import billing.trials.tables
+import billing.withdrawals.tables
+import billing.withdrawals.tables_complaints
+import billing.withdrawals.tables_disputes
 import entitlements.tables
 import webhooks.inbox
 from billing.kernel.db import Base
@@ -28,6 +34,7 @@ MODULES = (
     billing.catalog.tables,
     billing.checkout.tables,
     billing.finance.tables,
+    billing.invoices.tables,
     billing.kernel.audit,
     billing.kernel.idempotency,
     billing.kernel.keys,
@@ -35,8 +42,13 @@ MODULES = (
     billing.ledger.tables,
     billing.notices.tables,
     billing.payments.tables,
+    billing.reconciliation.tables,
     billing.subscriptions.tables,
+    billing.subscriptions.tables_consent,
     billing.trials.tables,
+    billing.withdrawals.tables,
+    billing.withdrawals.tables_complaints,
+    billing.withdrawals.tables_disputes,
     entitlements.tables,
     webhooks.inbox,
 )

@@ -17,9 +17,13 @@ from billing.checkout import showing
 from billing.checkout.documents import Policy, document
 from billing.kernel.days import day_of, last_day_of_term
 from billing.kernel.ids import parse
-from billing.kernel.money import vat_included
 from billing.kernel.pages import Seller
 from billing.kernel.speech import speak
+from billing.notices.answering import answer
+from billing.notices.compose_money import KINDS as MONEY
+from billing.notices.compose_money import money_letter
+from billing.notices.compose_renewals import KINDS as RENEWALS
+from billing.notices.compose_renewals import renewal_letter, renews_on
 from billing.notices.letters import (
     ConfirmEmail,
     ConfirmGuardian,
@@ -32,6 +36,7 @@ from billing.notices.letters import (
     write,
 )
 from billing.notices.letters_accounts import Reader
+from billing.notices.service import ANSWERS
 from billing.notices.tables import LetterRow
 from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
@@ -69,6 +74,8 @@ class Dropped(Exception):
 async def compose(session: AsyncSession, desk_: Desk, row: LetterRow, at: datetime) -> Sealed:
     """The letter as it is true now; makes its links. Raises Dropped when there is nothing, or nobody, to say it to."""
     person = (await find_accounts(session, (row.account,))).get(row.account)
+    if row.kind in ANSWERS:
+        return await _answer(session, desk_, row, person)
     if person is None:
         raise Dropped("erased")
     if not person.is_active and row.kind != "confirm_email":
@@ -77,6 +84,13 @@ async def compose(session: AsyncSession, desk_: Desk, row: LetterRow, at: dateti
     letter = await _COMPOSERS[row.kind](session, desk_, row, person, at, secrets)
     locale = letter_locale(row, person)
     return Sealed(person.address, write(letter, speak(locale)), tuple(secrets))
+
+
+async def _answer(session: AsyncSession, desk_: Desk, row: LetterRow, person: Account | None) -> Sealed:
+    found = await answer(session, row, person, desk_.seller, desk_.public_url, desk_.secret)
+    if found is None:
+        raise Dropped("no_address")
+    return Sealed(found.to, write(found.letter, speak(str(row.facts["locale"]))), found.secrets)
 
 
 def letter_locale(row: LetterRow, person: Account) -> str:
@@ -138,12 +152,14 @@ async def _trial_ending(
 
 
 async def _confirmation(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, _at: datetime, secrets: list[str]
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, at: datetime, secrets: list[str]
 ) -> Letter:
     order = await checkout.read_order(session, row.facts["order"])
     held = await subscriptions.of_order(session, checkout.order_id(order))
     if not held or order.paid_at is None:
         raise Dropped("nothing_bought")
+    if order.withdrawn_at is not None:
+        raise Dropped("withdrawn")
     token = checkout.order_token(desk_.secret, order)
     secrets.append(token)
     total = order.unit_gross * len(held)
@@ -160,7 +176,7 @@ async def _confirmation(
         last_day=order.last_day,
         total=total,
         vat_rate_percent=order.vat_rate_percent,
-        vat_amount=vat_included(total, order.vat_rate_percent),
+        vat_amount=order.vat_in(total),
         paid_at=order.paid_at,
         start_now=order.start_now,
         withdrawal_last_day=last_day_of_term(day_of(order.paid_at), desk_.catalogue.order.withdrawal_days),
@@ -169,6 +185,7 @@ async def _confirmation(
         terms_text=terms.text,
         form_text=form.text,
         full_refund=policy.full_refund,
+        renews_on=await renews_on(session, row.facts["order"], desk_.catalogue, at),
     )
 
 
@@ -178,6 +195,8 @@ async def _failed(
     order = await checkout.read_order(session, row.facts["order"])
     if order.state != "failed" or order.account is None:
         raise Dropped("paid_since")
+    if order.withdrawn_at is not None:
+        raise Dropped("withdrawn")
     link = await activation.issue(session, order.account, order.pupils, at, days=desk_.catalogue.order.link_days)
     secrets.append(link.token)
     url = f"{desk_.public_url}/activate/{link.token}"
@@ -200,6 +219,25 @@ async def _returned(
     )
 
 
+async def _renewal(
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, at: datetime, secrets: list[str]
+) -> Letter:
+    told = await renewal_letter(session, row, desk_.catalogue, desk_.seller, desk_.public_url, desk_.secret, at)
+    if isinstance(told, str):
+        raise Dropped(told)
+    secrets.append(told.token)
+    return told.letter
+
+
+async def _money(
+    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, _at: datetime, _secrets: list[str]
+) -> Letter:
+    told = await money_letter(session, row, desk_.seller, desk_.secret)
+    if isinstance(told, str):
+        raise Dropped(told)
+    return told
+
+
 _Composer = Callable[[AsyncSession, Desk, LetterRow, Account, datetime, list[str]], Awaitable[Any]]
 _COMPOSERS: dict[str, _Composer] = {
     "confirm_email": _confirm,
@@ -207,4 +245,6 @@ _COMPOSERS: dict[str, _Composer] = {
     "order_confirmation": _confirmation,
     "payment_failed": _failed,
     "money_returned": _returned,
+    **dict.fromkeys(RENEWALS, _renewal),
+    **dict.fromkeys(MONEY, _money),
 }

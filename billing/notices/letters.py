@@ -6,12 +6,25 @@ from typing import Any, Final
 
 from billing.kernel.speech import Speech
 from billing.notices import letters_accounts as accounts
+from billing.notices import letters_money as money
 from billing.notices import letters_orders as orders
+from billing.notices import letters_renewals as renewals
 from billing.notices import letters_rights as rights
 from billing.notices.letters_accounts import ConfirmEmail, ConfirmGuardian, TrialEnding
 from billing.notices.letters_draft import Attachment, Draft, Written, set_letter
+from billing.notices.letters_money import ComplaintAnswer, DisputeLost, RefundByBank
 from billing.notices.letters_orders import MoneyReturned, OrderConfirmation, PaymentFailed
-from billing.notices.letters_rights import RenewalComing, RenewalStopped, WithdrawalReceived, WithdrawalTooLate
+from billing.notices.letters_renewals import (
+    PriceRising,
+    RenewalComing,
+    RenewalEnded,
+    RenewalFailed,
+    RenewalGoesOn,
+    RenewalPaid,
+    RenewalPaused,
+    RenewalStopped,
+)
+from billing.notices.letters_rights import WithdrawalReceived, WithdrawalTooLate
 
 Letter = (
     ConfirmEmail
@@ -22,8 +35,17 @@ Letter = (
     | MoneyReturned
     | WithdrawalReceived
     | WithdrawalTooLate
+    | DisputeLost
+    | RefundByBank
+    | ComplaintAnswer
     | RenewalComing
+    | RenewalPaid
+    | RenewalFailed
     | RenewalStopped
+    | RenewalGoesOn
+    | RenewalPaused
+    | PriceRising
+    | RenewalEnded
 )
 
 DRAFTERS: Final[Mapping[type[Letter], Callable[[Any, Speech], Draft]]] = MappingProxyType(
@@ -36,8 +58,17 @@ DRAFTERS: Final[Mapping[type[Letter], Callable[[Any, Speech], Draft]]] = Mapping
         MoneyReturned: orders.draft_money_returned,
         WithdrawalReceived: rights.draft_withdrawal_received,
         WithdrawalTooLate: rights.draft_withdrawal_too_late,
-        RenewalComing: rights.draft_renewal_coming,
-        RenewalStopped: rights.draft_renewal_stopped,
+        DisputeLost: money.draft_dispute_lost,
+        RefundByBank: money.draft_refund_by_bank,
+        ComplaintAnswer: money.draft_complaint_answer,
+        RenewalComing: renewals.draft_renewal_coming,
+        RenewalPaid: renewals.draft_renewal_paid,
+        RenewalFailed: renewals.draft_renewal_failed,
+        RenewalStopped: renewals.draft_renewal_stopped,
+        RenewalGoesOn: renewals.draft_renewal_goes_on,
+        RenewalPaused: renewals.draft_renewal_paused,
+        PriceRising: renewals.draft_price_rising,
+        RenewalEnded: renewals.draft_renewal_ended,
     }
 )
 
@@ -50,13 +81,22 @@ def write(letter: Letter, speech: Speech) -> Written:
 __all__ = (
     "DRAFTERS",
     "Attachment",
+    "ComplaintAnswer",
     "ConfirmEmail",
     "ConfirmGuardian",
+    "DisputeLost",
     "Letter",
     "MoneyReturned",
     "OrderConfirmation",
     "PaymentFailed",
+    "PriceRising",
+    "RefundByBank",
     "RenewalComing",
+    "RenewalEnded",
+    "RenewalFailed",
+    "RenewalGoesOn",
+    "RenewalPaid",
+    "RenewalPaused",
     "RenewalStopped",
     "TrialEnding",
     "WithdrawalReceived",

@@ -64,6 +64,7 @@ def draft_order_confirmation(letter: OrderConfirmation, speech: Speech) -> Draft
             lead(say("The full version is active until %(day)s.", day=speech.day(letter.last_day))),
             _agreed(letter, speech),
             text(_start(letter, speech)),
+            *((text(say("You can turn the renewal off at any time, in two clicks.")),) if letter.renews_on else ()),
             *_withdrawal(letter, speech),
             heading(say("Attached for you to keep")),
             text(
@@ -124,8 +125,9 @@ def _withdrawal(letter: OrderConfirmation, speech: Speech) -> tuple[Block, ...]:
             money,
         ),
         text(say("Use the button below, write an e-mail or send the attached form.")),
-        button(say("Withdraw from the contract here"), letter.order_url),
-        quiet(say("The button opens the page of your order. It always shows its present state.")),
+        button(say("Withdraw from the contract here"), f"{letter.order_url}/withdrawal"),
+        quiet(say("The page of your order always shows its present state.")),
+        button(say("Page of your order"), letter.order_url),
     )
 
 

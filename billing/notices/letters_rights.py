@@ -1,4 +1,4 @@
-"""Letters about leaving and about renewing (R65, R67, R68, R71, R81)."""
+"""Letters about leaving (R71, R81)."""
 
 from datetime import date, datetime
 
@@ -10,7 +10,11 @@ from billing.notices.letters_draft import Draft, button, facts, lead, text
 
 
 class WithdrawalReceived(Struct, frozen=True, kw_only=True):
-    """Acknowledges a withdrawal: its content, and when it came in (R71)."""
+    """Acknowledges a withdrawal: its content, and when it came in (R71).
+
+    `sent_on`: the day that counts, where it did not come by our page. `refund` 0: there is nothing to give back, or not
+    yet. `kept`: the part for the days used (R74).
+    """
 
     seller: Seller
     order_number: str
@@ -21,6 +25,8 @@ class WithdrawalReceived(Struct, frozen=True, kw_only=True):
     refund: int
     refund_due_on: date
     order_url: str
+    kept: int = 0
+    sent_on: date | None = None
 
 
 class WithdrawalTooLate(Struct, frozen=True, kw_only=True):
@@ -31,26 +37,11 @@ class WithdrawalTooLate(Struct, frozen=True, kw_only=True):
     last_day: date
 
 
-class RenewalComing(Struct, frozen=True, kw_only=True):
-    """Thirty and seven days before a charge: when, how much, how to stop it (R65)."""
-
-    seller: Seller
-    charge_on: date
-    amount: int
-    stop_url: str
-
-
-class RenewalStopped(Struct, frozen=True, kw_only=True):
-    """The renewal is off, by whomever it was turned off (R67, R68)."""
-
-    seller: Seller
-    active_until: date
-
-
 def draft_withdrawal_received(letter: WithdrawalReceived, speech: Speech) -> Draft:
     """The declaration as it came in, with date, time and zone."""
     say = speech.say
     reason = ((say("Reason"), letter.reason),) if letter.reason else ()
+    sent = ((say("Sent on"), speech.day(letter.sent_on)),) if letter.sent_on else ()
     return Draft(
         subject=say("Acknowledgement of withdrawal: order %(number)s", number=letter.order_number),
         title=say("You have withdrawn from the contract"),
@@ -60,18 +51,31 @@ def draft_withdrawal_received(letter: WithdrawalReceived, speech: Speech) -> Dra
                 (say("Order number"), letter.order_number),
                 (say("First name and surname"), letter.name),
                 (say("Contact"), letter.contact),
+                *sent,
                 *reason,
-                (say("Amount returned"), speech.money(letter.refund)),
-                (say("Returned by"), speech.day(letter.refund_due_on)),
+                *_money_back(letter, speech),
             ),
-            text(
-                say("The money goes back the way you paid. The bank may need a few days."),
-                say("The full version has ended. The basic version stays free."),
-            ),
+            text(*_way_back(letter, speech), say("The full version has ended. The basic version stays free.")),
             button(say("Page of your order"), letter.order_url),
         ),
         why=say("You get this e-mail because somebody withdrew from an order and gave this address."),
     )
+
+
+def _money_back(letter: WithdrawalReceived, speech: Speech) -> tuple[tuple[str, str], ...]:
+    say = speech.say
+    kept = ((say("Kept for the days used"), speech.money(letter.kept)),) if letter.kept else ()
+    if not letter.refund:
+        return kept
+    returned = ((say("Amount returned"), speech.money(letter.refund)),)
+    return (*returned, *kept, (say("Returned by"), speech.day(letter.refund_due_on)))
+
+
+def _way_back(letter: WithdrawalReceived, speech: Speech) -> tuple[str, ...]:
+    say = speech.say
+    if letter.refund:
+        return (say("The money goes back the way you paid. The bank may need a few days."),)
+    return () if letter.kept else (say("We hold no money for this order. If any still comes, we return it."),)
 
 
 def draft_withdrawal_too_late(letter: WithdrawalTooLate, speech: Speech) -> Draft:
@@ -91,38 +95,4 @@ def draft_withdrawal_too_late(letter: WithdrawalTooLate, speech: Speech) -> Draf
             text(say("Free help: the Trade Inspection and the consumer ombudsman of your town or district.")),
         ),
         why=say("You get this e-mail because you sent us a withdrawal."),
-    )
-
-
-def draft_renewal_coming(letter: RenewalComing, speech: Speech) -> Draft:
-    """Date, amount, and one button to stop it."""
-    say = speech.say
-    day, amount = speech.day(letter.charge_on), speech.money(letter.amount)
-    return Draft(
-        subject=say("On %(day)s we will charge %(amount)s", day=day, amount=amount),
-        title=say("Your access will renew"),
-        blocks=(
-            lead(say("You agreed to automatic renewal. You can turn it off now.")),
-            facts((say("Day of the charge"), speech.weekday(letter.charge_on)), (say("Amount with VAT"), amount)),
-            button(say("Turn off the renewal"), letter.stop_url),
-            text(say("If you turn it off, nothing will be charged. The basic version stays free.")),
-        ),
-        why=say("You get this e-mail because your order renews automatically."),
-    )
-
-
-def draft_renewal_stopped(letter: RenewalStopped, speech: Speech) -> Draft:
-    """No further charge, and until when the access lasts."""
-    say = speech.say
-    return Draft(
-        subject=say("Automatic renewal is turned off"),
-        title=say("Automatic renewal is turned off"),
-        blocks=(
-            lead(say("Nothing more will be charged.")),
-            text(
-                say("The full version is active until %(day)s.", day=speech.day(letter.active_until)),
-                say("After that the basic version stays free."),
-            ),
-        ),
-        why=say("You get this e-mail because your order renewed automatically until now."),
     )

@@ -6,9 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import find_accounts
 from billing.catalog.values import TrialPolicy
+from billing.checkout.service import read_order
 from billing.kernel.outbox import Consumer, Message
 from billing.notices import service
+from billing.notices.planning_money import on_complaint_answered, on_dispute_lost, on_refund_failed
 from billing.trials import service as trials
+from billing.withdrawals.school_blocks import on_blocks_set
 
 _BATCH = 200
 
@@ -57,9 +60,24 @@ async def on_refund_reserved(session: AsyncSession, message: Message, at: dateti
         )
 
 
+async def on_withdrawal(session: AsyncSession, message: Message, at: datetime) -> None:
+    """A declaration is answered at once, to the address it gave: acknowledged, or politely refused (R71, R81)."""
+    kind = "withdrawal_received" if message.kind == "withdrawal.received" else "withdrawal_too_late"
+    facts = {name: message.facts[name] for name in ("order", "withdrawal", "locale")}
+    order = await read_order(session, facts["order"])
+    to = order.account or f"order:{facts['order']}"  # the buyer may be erased, and the link of the order still opens it
+    await service.plan_letter(session, to, kind, facts["withdrawal"], at, **facts)
+
+
 CONSUMERS: dict[str, tuple[Consumer, ...]] = {
     "account.registered": (on_registered,),
     "order.paid": (on_order_paid,),
     "order.failed": (on_order_failed,),
     "refund.reserved": (on_refund_reserved,),
+    "refund.failed": (on_refund_failed,),
+    "dispute.lost": (on_dispute_lost,),
+    "complaint.answered": (on_complaint_answered,),
+    "school.blocks_set": (on_blocks_set,),
+    "withdrawal.received": (on_withdrawal,),
+    "withdrawal.late": (on_withdrawal,),
 }

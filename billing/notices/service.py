@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import Account, find_accounts, record_bounce
 from billing.catalog.values import TrialPolicy
+from billing.checkout import service as checkout
 from billing.kernel import audit, metrics
 from billing.kernel.days import next_opening
 from billing.kernel.db import wake
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import new_id, parse, public
 from billing.notices.tables import LetterRow
+from billing.subscriptions import charges
 from billing.trials import rules as trial_rules
 from billing.trials import service as trials
 from billing.trials.rules import Telling
@@ -24,8 +26,12 @@ from billing.trials.service import Waiting
 from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
+RENEWAL_COMING = "renewal_coming"
 SEND = "letters.send"
 ERASED = "erased"
+CONFIRMATION = "order_confirmation"
+ANSWERS = frozenset({"withdrawal_received", "withdrawal_too_late"})
+"""Letters that go to the address a declaration gave, which need not be the account's."""
 
 
 def letter_id(row: LetterRow) -> str:
@@ -160,9 +166,20 @@ async def handed_over(session: AsyncSession, row: LetterRow, policy: TrialPolicy
     row.state, row.handed_over_at, row.server_answer, row.sending_since = "handed_over", at, answer, None
     metrics.LETTERS.labels(row.kind, "handed_over").inc()
     audit.record(session, at, "letter.handed_over", letter_id(row), account=row.account, kind=row.kind)
+    if row.kind == RENEWAL_COMING and row.fault != ERASED:
+        await _told_of_charge(session, row, at)
+    if row.kind == CONFIRMATION and "order" in row.facts:
+        await checkout.record_informed(session, row.facts["order"], at)
     if row.kind == TRIAL_ENDING and row.day is not None:
         await desk.set_notice_pending(session, row.account, row.pupils, pending=False)
         await bind_told(session, row.pupils, row.day, policy, at)
+
+
+async def _told_of_charge(session: AsyncSession, row: LetterRow, at: datetime) -> None:
+    """The charge of this letter may be: its buyer was told of its day and price (R65)."""
+    known = row.facts
+    key, charge_at = parse("rnw", known["renewal"]), datetime.fromisoformat(known["charge_at"])
+    await charges.told(session, key, charge_at, known["days"], known["unit"], at)
 
 
 def drop(session: AsyncSession, row: LetterRow, at: datetime, reason: str) -> None:
@@ -177,7 +194,8 @@ async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: st
     row.state, row.server_answer, row.sending_since = "bounced", answer, None
     metrics.LETTERS.labels(row.kind, "bounced").inc()
     audit.record(session, at, "letter.bounced", letter_id(row), account=row.account, kind=row.kind)
-    await record_bounce(session, row.account, at)
+    if row.kind not in ANSWERS:
+        await record_bounce(session, row.account, at)
     if row.kind == TRIAL_ENDING:
         await desk.set_notice_pending(session, row.account, row.pupils, pending=True)
 

@@ -13,9 +13,8 @@ import msgspec
 
 from billing.kernel.db import Database
 from billing.payments import service
-from billing.payments.gateway import (
+from billing.payments.facts import (
     Checkout,
-    Gateway,
     OpenCheckout,
     OpenRefund,
     ProviderBusy,
@@ -23,6 +22,8 @@ from billing.payments.gateway import (
     ProviderUnknown,
     RefundFacts,
 )
+from billing.payments.gateway import Gateway
+from billing.payments.gateway_renewals import ChangeRenewal, SetRenewal, SubscriptionFacts
 from billing.payments.rules import Intent
 
 T = TypeVar("T")
@@ -82,6 +83,31 @@ async def make_refund(database: Database, gateway: Gateway, intent_id: UUID, at:
         return await gateway.find_refund(intent.request["payment_id"], intent.request["reference"])
 
     act = _Act(send, find, gateway.read_refund, lambda refund: refund.refund_id, SETTLE)
+    return await _perform(database, intent_id, act, at)
+
+
+async def set_renewal(
+    database: Database, gateway: Gateway, intent_id: UUID, at: datetime, wants: type[SetRenewal | ChangeRenewal]
+) -> SubscriptionFacts:
+    """The subscription as a reserved intent wants it to stand, set or changed now or earlier. Raises as
+    `open_checkout` does; a change that cannot be paid is refused and not made."""
+    renewals = gateway.renewals
+
+    async def send(intent: Intent) -> SubscriptionFacts:
+        wanted = msgspec.convert(intent.request, wants)
+        if isinstance(wanted, ChangeRenewal):
+            return await renewals.change_renewal(wanted)
+        return await renewals.set_renewal(wanted)
+
+    async def find(intent: Intent) -> SubscriptionFacts | None:
+        wanted = msgspec.convert(intent.request, wants)
+        facts = await renewals.read_subscription(wanted.subscription_id)
+        return facts if facts.stands_as(wanted) else None
+
+    async def read(name: str) -> SubscriptionFacts:
+        return await renewals.read_subscription(name.partition(":")[0])
+
+    act = _Act(send, find, read, lambda facts: f"{facts.subscription_id}:{intent_id.hex}", SETTLE)
     return await _perform(database, intent_id, act, at)
 
 

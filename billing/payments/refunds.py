@@ -3,7 +3,7 @@
 Every function works inside the caller's transaction; none of them calls anybody.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import cast
 from uuid import UUID
 
@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel import audit
+from billing.kernel.days import day_of
 from billing.kernel.db import wake
 from billing.kernel.ids import new_id, parse, public
 from billing.kernel.outbox import backoff
-from billing.payments.gateway import OpenRefund, RefundFacts
+from billing.payments.facts import OpenRefund, RefundFacts
 from billing.payments.rules import (
     FINAL,
     Intent,
@@ -23,12 +24,14 @@ from billing.payments.rules import (
     RefundStanding,
     RefundTooLarge,
     UnknownPayment,
+    refund_due_on,
     refund_move,
 )
-from billing.payments.service import record_found, reserve
-from billing.payments.tables import PaymentRow, RefundRow
+from billing.payments.service import read_intent, record_found, reserve
+from billing.payments.tables import IntentRow, PaymentRow, RefundRow
 
 PREFIX = "ref"
+INTENT_KIND = "refund"
 
 
 async def reserve_refund(
@@ -40,11 +43,14 @@ async def reserve_refund(
     at: datetime,
     *,
     scope: str = "",
+    received_on: date | None = None,
 ) -> tuple[Refund, bool]:
     """Set `amount` grosz of a payment aside to be given back; answers the refund and whether it is new.
 
-    Asked again for the same order, reason and scope, the first refund is answered, whatever the amount (I13).
-    Raises RefundTooLarge when all refunds together would exceed what was paid (R77), UnknownPayment.
+    Asked again for the same order, reason and scope, the first refund is answered, whatever the amount (I13). The money
+    is due 14 days after `received_on`, when the claim came in; today unless given (R76).
+    Raises RefundTooLarge when all refunds together, with those that failed and are still owed, would exceed what was
+    paid (R77), UnknownPayment.
     """
     paid = await _lock_payment(session, payment)
     query = select(RefundRow).where(
@@ -53,14 +59,14 @@ async def reserve_refund(
     earlier = await session.scalar(query)
     if earlier is not None:
         return await _refund(session, earlier), False
-    if amount <= 0 or paid.refund_reserved + amount > paid.amount:
-        raise RefundTooLarge(
-            "All refunds together would exceed what was paid.", paid=paid.amount, reserved=paid.refund_reserved
-        )
+    taken = paid.refund_reserved + await _still_owed(session, paid)
+    if amount <= 0 or taken + amount > paid.amount:
+        raise RefundTooLarge("All refunds together would exceed what was paid.", paid=paid.amount, reserved=taken)
     paid.refund_reserved += amount
     row = RefundRow(
         id=new_id(at), payment_id=paid.id, order_id=paid.order_id, reason=reason, scope=scope, amount=amount,
         state="new", approved_by=approved_by, created_at=at, due_at=at,
+        legal_due_on=refund_due_on(received_on or day_of(at)),
     )  # fmt: skip
     session.add(row)
     wake(session, ("refunds.send",))
@@ -77,14 +83,33 @@ async def refund_intent(session: AsyncSession, refund: Refund, at: datetime) -> 
     request = OpenRefund(
         key="", reference=refund.public_id, payment_id=refund.payment_id, amount=refund.amount, order=refund.order
     )
-    return await reserve(session, "refund", refund.public_id, request, at, reference=refund.public_id)
+    return await reserve(session, INTENT_KIND, refund.public_id, request, at, reference=refund.public_id)
+
+
+async def open_intent(session: AsyncSession, refund: Refund) -> Intent | None:
+    """The intent to ask for this refund, if one was reserved and is not over."""
+    query = select(IntentRow.id).where(
+        IntentRow.kind == INTENT_KIND, IntentRow.target == refund.public_id, IntentRow.state != "refused"
+    )
+    key = await session.scalar(query)
+    return None if key is None else await read_intent(session, key)
+
+
+async def standing_of(session: AsyncSession, facts: RefundFacts) -> RefundStanding | None:
+    """How the refund stands with us before news of it are taken on, its payment locked; None: not ours."""
+    row = await _row_of(session, facts)
+    if row is None:
+        return None
+    await _lock_payment(session, row.payment_id)
+    await session.refresh(row)
+    return cast("RefundStanding", row.state)
 
 
 async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime) -> tuple[Refund, bool] | None:
     """Take on what the provider says of a refund; answers it and whether its state changed, None if it is not ours.
 
     Ours is one whose provider id we know, or that carries our reference (its answer may have been lost). A refund that
-    fails gives its amount back to be refunded otherwise (R75).
+    fails is owed as before, and must go another way (R75).
     """
     row = await _row_of(session, facts)
     if row is None:
@@ -97,7 +122,7 @@ async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime)
     after = refund_move(before, facts.state)
     row.stripe_refund = facts.refund_id
     row.fault = facts.fault
-    await record_found(session, "refund", public(PREFIX, row.id), facts.refund_id, at)
+    await record_found(session, INTENT_KIND, public(PREFIX, row.id), facts.refund_id, at)
     if before != after:
         _move(row, paid, after, at)
         audit.record(
@@ -108,7 +133,7 @@ async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime)
 
 
 async def record_refund_refused(session: AsyncSession, refund_id: UUID, fault: str, at: datetime) -> Refund:
-    """The provider will not make this refund: it failed, and its amount is free again."""
+    """The provider will not make this refund: it failed, and its money is owed as before (R75)."""
     row = await session.get(RefundRow, refund_id, populate_existing=True)
     if row is None:
         raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
@@ -161,6 +186,12 @@ async def next_due(session: AsyncSession) -> datetime | None:
     return await session.scalar(select(func.min(RefundRow.due_at)).where(RefundRow.state.in_(UNSETTLED)))
 
 
+async def _still_owed(session: AsyncSession, paid: PaymentRow) -> int:
+    """What refunds that failed still owe to the buyer, in grosz: a person sends it another way, or waives it (R75)."""
+    failed = select(func.sum(RefundRow.amount)).where(RefundRow.payment_id == paid.id, RefundRow.state.in_(FINAL))
+    return int(await session.scalar(failed) or 0)
+
+
 async def _lock_payment(session: AsyncSession, payment: UUID) -> PaymentRow:
     row = await session.get(PaymentRow, payment, with_for_update=True, populate_existing=True)
     if row is None:
@@ -197,6 +228,7 @@ async def _refund(session: AsyncSession, row: RefundRow) -> Refund:
         state=cast("RefundStanding", row.state),
         approved_by=row.approved_by,
         created_at=row.created_at,
+        legal_due_on=row.legal_due_on,
         provider_id=row.stripe_refund,
         fault=row.fault,
     )

@@ -1,11 +1,12 @@
 """What to do next with a call that was, or was not, made. Pure; instants are aware UTC."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
 
 import msgspec
 
+from billing.kernel.days import day_of
 from billing.kernel.errors import Conflict, NotFound
 
 OLDEST_KEY = timedelta(hours=23)
@@ -15,13 +16,26 @@ MOST_SENDS = 2
 """A second unknown answer under one key is replayed for ever by the provider (F29): from then on we look instead."""
 
 FINAL = frozenset({"failed", "canceled"})
+"""The provider did not do it; the money is owed as before, and people send it another way, or waive it (R75)."""
+
+NOT_RESERVED = FINAL | {"waived"}
+"""Refunds that take nothing of their payment."""
+
+REFUND_DAYS = 14
+"""Calendar days from the receipt of a claim to the day on which its money must have gone (R76)."""
+
+REFUND_WARNINGS = (7, 3, -1)
+"""With so many days left a refund that is not done is shouted about; -1: the day is over (R76)."""
+
+METHOD_DAYS = {"p24": 180}
+"""For so many days a method gives money back (R75); others for as long as a pass lives."""
 
 IntentState = Literal["new", "done", "refused", "unknown"]
 Step = Literal["send", "look_up", "read", "over"]
 Reason = Literal[
     "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block"
 ]
-RefundStanding = Literal["new", "pending", "succeeded", "failed", "unknown", "canceled"]
+RefundStanding = Literal["new", "pending", "succeeded", "failed", "unknown", "canceled", "sent_by_bank", "waived"]
 
 
 _SENT: tuple[RefundStanding, ...] = ("pending", "succeeded", "failed", "canceled")
@@ -33,8 +47,10 @@ REFUND_MOVES: frozenset[tuple[RefundStanding, RefundStanding]] = frozenset(
         ("succeeded", "failed"),  # a refund may come back after it looked fine (R76)
         ("succeeded", "pending"),
         ("succeeded", "canceled"),
+        *((gone, by_hand) for gone in ("failed", "canceled") for by_hand in ("sent_by_bank", "waived")),
     }
 )
+"""The last four edges are two people's (R75); nothing the provider says leads along them, or away from their ends."""
 
 
 class RefundTooLarge(Conflict):
@@ -110,6 +126,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     state: RefundStanding
     approved_by: str
     created_at: datetime
+    legal_due_on: date
     provider_id: str | None
     fault: str | None
 
@@ -139,3 +156,20 @@ def refund_move(now: RefundStanding, told: str) -> RefundStanding:
     """
     to = cast("RefundStanding", "pending" if told == "requires_action" else told)
     return to if (now, to) in REFUND_MOVES else now
+
+
+def refund_due_on(received_on: date) -> date:
+    """The last day on which the money of a claim received on a day may go back (R76)."""
+    return received_on + timedelta(days=REFUND_DAYS)
+
+
+def is_too_old(method: str, captured_at: datetime, at: datetime) -> bool:
+    """Whether the way the money came gives none back any more (R75)."""
+    days = METHOD_DAYS.get(method)
+    return days is not None and day_of(at) > day_of(captured_at) + timedelta(days=days)
+
+
+def warning_level(legal_due_on: date, today: date) -> int | None:
+    """Which warning stands on a day for money that has not gone: the least of `REFUND_WARNINGS` reached; None: none."""
+    left = (legal_due_on - today).days
+    return min((days for days in REFUND_WARNINGS if left <= days), default=None)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.kernel import audit
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import new_id, parse, public
-from billing.payments.gateway import PaymentFacts
+from billing.payments.facts import PaymentFacts
 from billing.payments.rules import (
     ForeignObject,
     Intent,
@@ -208,9 +208,11 @@ async def record_payment(
     return _payment(row), is_new
 
 
-async def payments_of(session: AsyncSession, order: str) -> tuple[Payment, ...]:
-    """Every payment of an order, oldest first."""
+async def payments_of(session: AsyncSession, order: str, *, lock: bool = False) -> tuple[Payment, ...]:
+    """Every payment of an order, oldest first; locked until the transaction ends, if asked."""
     query = select(PaymentRow).where(PaymentRow.order_id == order).order_by(PaymentRow.captured_at, PaymentRow.id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
     return tuple(_payment(row) for row in await session.scalars(query))
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from billing.payments.gateway import (
+from billing.payments.facts import (
     Checkout,
     DisputeFacts,
     EventFacts,
@@ -62,6 +62,7 @@ class Session(msgspec.Struct, frozen=True):
     currency: str | None = None
     metadata: dict[str, str] | None = None
     payment_intent: PaymentIntent | str | None = None
+    subscription: str | None = None
 
 
 class Refund(msgspec.Struct, frozen=True):
@@ -152,6 +153,7 @@ def checkout(raw: dict[str, Any], *, livemode: bool) -> Checkout:
             "expires_at": instant(found.expires_at),
             "payment": payment,
             "payment_failed": payment is None and found.status == "complete" and _has_failed(found.payment_intent),
+            "subscription_id": found.subscription,
         },
         Checkout,
     )

@@ -14,12 +14,13 @@ import msgspec
 import stripe
 
 from billing.payments import requests, shapes
-from billing.payments.gateway import (
+from billing.payments.facts import (
     API_VERSION,
     AccountFacts,
     Checkout,
     DisputeFacts,
     EventFacts,
+    ListTooLong,
     OpenCheckout,
     OpenRefund,
     PaymentFacts,
@@ -33,6 +34,8 @@ from billing.payments.gateway import (
     RefundFacts,
 )
 from billing.payments.line import Answer
+from billing.payments.stripe_books import StripeBooks
+from billing.payments.stripe_renewals import StripeRenewals
 
 _LIVE: Final = ("sk_live_", "rk_live_")
 _PAGE: Final = 100
@@ -60,6 +63,8 @@ class StripeGateway:
             http_client=self._http,
         )
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self.books = StripeBooks(self)
+        self.renewals = StripeRenewals(self)
 
     @property
     def v1(self) -> Any:
@@ -230,7 +235,7 @@ class StripeGateway:
                 after = {"starting_after": shapes.read(raw, shapes.Named).id}
             if not page.has_more or not page.data:
                 return
-        raise ProviderUnknown("The list is too long to be read to its end.")
+        raise ListTooLong("The list is too long to be read to its end.")
 
     async def ask(self, call: Callable[[], Awaitable[Answer]]) -> dict[str, Any]:
         """One answer as plain data; a call that was surely not done for want of room is repeated."""

@@ -1,18 +1,20 @@
 """What we asked of the provider, what it took, and what it gave back. The guards stand here, not in the code."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, get_args
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base
+from billing.payments.rules import RefundStanding
 
 REASONS = (
     "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block",
 )  # fmt: skip
 _REASONS = ", ".join(f"'{reason}'" for reason in REASONS)
+_STANDINGS = ", ".join(f"'{standing}'" for standing in get_args(RefundStanding))
 
 
 class IntentRow(Base):
@@ -69,17 +71,26 @@ class PaymentRow(Base):
     recorded_at: Mapped[datetime]
 
 
+NOT_BACK = "state in ('new', 'pending', 'unknown', 'failed', 'canceled')"
+"""Refunds whose money is still owed: under way, or waiting for people (R76)."""
+
+
 class RefundRow(Base):
-    """Money to give back, why, and who said so (R79); at most one for each (order, reason, scope) (I13)."""
+    """Money to give back, why, and who said so (R79); at most one for each (order, reason, scope) (I13).
+
+    `due_at` is when to send it or to ask about it again; `legal_due_on` is the last day on which it may go (R76);
+    `warned_at` is when somebody was last warned of that day.
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
         CheckConstraint(f"reason in ({_REASONS})", name="reason"),
-        CheckConstraint("state in ('new', 'pending', 'succeeded', 'failed', 'unknown', 'canceled')", name="state"),
+        CheckConstraint(f"state in ({_STANDINGS})", name="state"),
         CheckConstraint("amount > 0", name="amount"),
         UniqueConstraint("order_id", "reason", "scope"),
         Index("ix_refund_payment", "payment_id"),
         Index("ix_refund_due", "due_at", postgresql_where="state in ('new', 'pending', 'unknown')"),
+        Index("ix_refund_legal_due", "legal_due_on", postgresql_where=NOT_BACK),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -92,7 +103,22 @@ class RefundRow(Base):
     approved_by: Mapped[str]
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
+    legal_due_on: Mapped[date]
+    warned_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     settled_at: Mapped[datetime | None]
     stripe_refund: Mapped[str | None] = mapped_column(unique=True)
     fault: Mapped[str | None]
+
+
+class EarlyNewsRow(Base):
+    """An object of the provider that is about a payment we do not know: read again once we do. `stripe_payment` is
+    the payment's or the charge's id there."""
+
+    __tablename__ = "early_news"
+    __table_args__ = (CheckConstraint("kind in ('refund', 'dispute')", name="kind"),)
+
+    object_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    stripe_payment: Mapped[str] = mapped_column(index=True)
+    due_at: Mapped[datetime]

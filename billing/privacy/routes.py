@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.kernel import audit
 from billing.kernel.ids import Ref
 from billing.kernel.web import problem_answers
+from billing.kernel.web_pages import Site
 from billing.privacy import service
 
 
@@ -37,6 +38,7 @@ class ExportOut(msgspec.Struct, frozen=True, tag_field="object", tag="export"):
     account: dict[str, Any]
     pupils: list[dict[str, Any]]
     orders: list[dict[str, Any]]
+    complaints: list[dict[str, Any]]
     letters: list[dict[str, Any]]
 
 
@@ -64,10 +66,13 @@ async def erase_account(
     responses=problem_answers(400, 401, 403, 404, 429, 503),
 )
 async def export_account(
-    account: FromPath[Ref], session: NamedDependency[AsyncSession], at: NamedDependency[datetime]
+    account: FromPath[Ref],
+    session: NamedDependency[AsyncSession],
+    at: NamedDependency[datetime],
+    site: NamedDependency[Site],
 ) -> ExportOut:
     """Orders, payments, consents, letters as sent; nothing of any other person (R91)."""
-    found = await service.collect(session, account)
+    found = await service.collect(session, account, site.secret)
     audit.record(session, at, "account.exported", account, account=account)
     return ExportOut(**found)
 

@@ -8,7 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts import service as accounts
 from billing.activation import service as activation
+from billing.cases import service as cases
 from billing.checkout import service as checkout
+from billing.checkout.service import Order
+from billing.invoices import service as invoices
 from billing.kernel import audit, outbox
 from billing.kernel.days import iso
 from billing.notices import service as notices
@@ -16,6 +19,7 @@ from billing.payments.service import payments_of
 from billing.privacy import rules
 from billing.subscriptions import service as subscriptions
 from billing.trials import service as trials
+from billing.withdrawals import complaints, withdrawing
 from entitlements import service as desk
 
 
@@ -36,9 +40,12 @@ async def erase(session: AsyncSession, account: str, at: datetime, *, reason: st
         await desk.drop_link(session, account, link.pupil)
         await trials.unlinked(session, link.pupil)
     await activation.forget(session, account)
+    await cases.forget_account(session, account)
     await notices.forget(session, account)
+    await withdrawing.forget_buyer(session, account)
+    await complaints.forget_account(session, account)
     sold = await checkout.forget_buyer(session, account, at)
-    await subscriptions.forget_buyer(session, account)
+    await subscriptions.forget_buyer(session, account, at)
     await accounts.forget(session, account)
     audit.record(session, at, "account.erased", account, account=account, reason=reason)
     outbox.put(session, "account.erased", at, account=account)
@@ -55,8 +62,8 @@ async def erase_unconfirmed(session: AsyncSession, at: datetime, limit: int) -> 
     return len(due)
 
 
-async def collect(session: AsyncSession, account: str) -> dict[str, Any]:
-    """All we hold of one person, and nothing of any other (R91)."""
+async def collect(session: AsyncSession, account: str, secret: str | None = None) -> dict[str, Any]:
+    """All we hold of one person, and nothing of any other (R91). The `secret` opens what the person declared."""
     person = await accounts.get_account(session, account)
     links = await desk.links_of(session, account)
     orders = await checkout.orders_of(session, account)
@@ -73,7 +80,8 @@ async def collect(session: AsyncSession, account: str) -> dict[str, Any]:
             "confirmed_at": iso(person.confirmed_at) if person.confirmed_at else None,
         },
         "pupils": [{"pupil": link.pupil, "school": link.school, "linked_at": iso(link.linked_at)} for link in links],
-        "orders": [await _order(session, order) for order in orders],
+        "orders": [await _order(session, order, person.email, secret) for order in orders],
+        "complaints": [complaints.told(row, secret) for row in await complaints.complaints_of(session, account)],
         "letters": [
             {
                 "id": notices.letter_id(letter),
@@ -88,7 +96,7 @@ async def collect(session: AsyncSession, account: str) -> dict[str, Any]:
     }
 
 
-async def _order(session: AsyncSession, order: Any) -> dict[str, Any]:
+async def _order(session: AsyncSession, order: Order, email: str, secret: str | None) -> dict[str, Any]:
     consents = await checkout.consents_of(session, order)
     payments = await payments_of(session, checkout.order_id(order))
     return {
@@ -117,4 +125,41 @@ async def _order(session: AsyncSession, order: Any) -> dict[str, Any]:
             }
             for paid in payments
         ],
+        "withdrawal": await _withdrawal(session, order, email, secret),
+        "invoices": await _invoices(session, order, email, secret),
+    }
+
+
+async def _invoices(session: AsyncSession, order: Order, email: str, secret: str | None) -> list[dict[str, Any]]:
+    """What was asked for of an order's money; whom it names only where it gave this person's own address."""
+    found: list[dict[str, Any]] = []
+    for row in await invoices.of_order(session, checkout.order_id(order)):
+        buyer = invoices.buyer_in(row, secret) if secret is not None and row.buyer is not None else None
+        is_own = buyer is not None and buyer.email.casefold() == email.casefold()
+        found.append(
+            {
+                "kind": row.kind,
+                "state": row.state,
+                "asked_at": iso(row.asked_at),
+                "number": row.number,
+                "buyer": msgspec.to_builtins(buyer) if is_own else None,
+            }
+        )
+    return found
+
+
+async def _withdrawal(session: AsyncSession, order: Order, email: str, secret: str | None) -> dict[str, Any] | None:
+    """The declaration about an order. Whoever held the link may have made it: what was written stands here only where
+    it gave this person's own address."""
+    row = await withdrawing.find(session, order.id)
+    if row is None:
+        return None
+    told = withdrawing.declared(row, secret) if secret is not None else None
+    is_own = told is not None and told.contact.casefold() == email.casefold()
+    return {
+        "state": row.state,
+        "channel": row.channel,
+        "received_at": iso(row.received_at),
+        "sent_on": row.sent_on.isoformat(),
+        "declared": msgspec.structs.asdict(told) if told is not None and is_own else None,
     }

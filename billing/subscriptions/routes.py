@@ -45,16 +45,22 @@ class Subscriptions(msgspec.Struct, frozen=True, tag_field="object", tag="list")
 
 
 def told(row: SubscriptionRow, at: datetime, *, buyer: str | None) -> SubscriptionOut:
-    """A right as `buyer` may see it; None sees what everybody may."""
+    """A right as `buyer` may see it; None sees what everybody may. Whoever did not buy it reads since when it is over,
+    and not why (R78); the end of one that ended early is the instant it ended, for everybody."""
+    is_buyer = buyer is not None and row.account == buyer
+    state = rules.state_at(cast("State", row.state), row.until, at)
+    state = service.state_at(row, at)
     return SubscriptionOut(
         id=service.subscription_id(row),
         kind=cast("Kind", row.kind),
-        state=rules.state_at(cast("State", row.state), row.until, at),
+        state=state if is_buyer or state not in rules.OVER else "ended",
         pupil=row.pupil,
         since=iso(row.since),
-        until=iso(row.until),
-        will_renew=False,
-        order=row.order_id if buyer is not None and row.account == buyer else None,
+        until=iso(row.until if row.ended_at is None else min(row.until, row.ended_at)),
+        will_renew=rules.will_renew(
+            cast("Kind", row.kind), state, is_renewal_on=row.is_renewal_on, is_paused=row.is_paused
+        ),
+        order=row.order_id if is_buyer else None,
     )
 
 

@@ -22,7 +22,9 @@ MOVES: Final[frozenset[tuple[State, State]]] = frozenset(
         ("active", "past_due"),
         ("past_due", "active"),
         ("active", "paused"),
+        ("past_due", "paused"),
         ("paused", "active"),
+        ("paused", "past_due"),
     }
 )
 """What is over stays over: no event, and no money, makes it live again (I04)."""
@@ -45,9 +47,10 @@ def is_entitling(state: State, since: datetime, until: datetime, at: datetime) -
     return state in ENTITLING and since <= at < until
 
 
-def will_renew(kind: Kind, state: State, *, is_renewal_on: bool) -> bool:
-    """Whether it will be charged for another period unless somebody says otherwise (R63)."""
-    return kind == "renewing" and state in {"active", "past_due"} and is_renewal_on
+def will_renew(kind: Kind, state: State, *, is_renewal_on: bool, is_paused: bool = False) -> bool:
+    """Whether it will be charged for another period unless somebody says otherwise (R63); one that waits after a pause
+    for its next charge day will."""
+    return kind == "renewing" and state in LIVE and is_renewal_on and not is_paused
 
 
 def can_be_changed(kind: Kind, state: State, until: datetime, at: datetime) -> bool:

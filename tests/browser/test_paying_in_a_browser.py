@@ -174,8 +174,13 @@ def order_page_session(hand: Hand, family: Family) -> str:
 def faults(page: Page, url: str) -> list[str]:
     """What axe finds on a page, in a line each."""
     page.goto(url)
+    return here(page)
+
+
+def here(page: Page) -> list[str]:
+    """What axe finds on the page that is open, in a line each."""
     found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{url}: {fault['id']}: {node['html'][:120]}" for fault in found for node in fault["nodes"]]
+    return [f"{page.url}: {fault['id']}: {node['html'][:120]}" for fault in found for node in fault["nodes"]]
 
 
 def test_no_is_as_easy_as_yes(hand: Hand, told: Family, window: Window) -> None:

@@ -67,6 +67,7 @@ def test_every_command_of_the_contract_that_exists_is_listed():
         "keys revoke",
         "explain",
         "replay",
+        "reconcile",
         "openapi",
         "sandbox",
     }

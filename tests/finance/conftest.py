@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, cast
 
 import httpx2
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.datastructures import State
@@ -11,21 +12,28 @@ from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.rules import feature_list
+from billing.catalog.values import Catalogue
 from billing.finance import service
 from billing.finance.openid import OidcSettings, OpenIdClient, Person
 from billing.finance.routes import reading_router
+from billing.finance.routes_acts import acting_router
+from billing.finance.routes_books import books_router
 from billing.finance.routes_door import Entrance
 from billing.finance.routes_login import login_router
 from billing.finance.rules import Role
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.door import Door
+from billing.kernel.pages import Seller
 from billing.kernel.web import tell
+from billing.kernel.web_pages import Site
+from billing.payments.stripe_gateway import StripeGateway
 from entitlements.reader import FactsReader
 from tests.finance.world import CATALOGUE, World, seed
 
 HOME = "http://127.0.0.1:8080"
 SECRET = "k" * 40
+SELLER = Seller(**msgspec.structs.asdict(CATALOGUE.seller))
 
 
 def settings(public_url: str = HOME, **other: str) -> OidcSettings:
@@ -39,7 +47,7 @@ def settings(public_url: str = HOME, **other: str) -> OidcSettings:
     return OidcSettings(**(given | other))
 
 
-def rooms(database: Database, clock: FixedClock, oidc: OidcSettings) -> Litestar:
+def rooms(database: Database, clock: FixedClock, oidc: OidcSettings, catalogue: Catalogue = CATALOGUE) -> Litestar:
     """An application with nothing but the staff's rooms in it, as the product wires them."""
 
     async def session() -> AsyncGenerator[AsyncSession]:
@@ -48,15 +56,17 @@ def rooms(database: Database, clock: FixedClock, oidc: OidcSettings) -> Litestar
 
     given: dict[str, Any] = {
         "database": database,
-        "catalogue": CATALOGUE,
+        "catalogue": catalogue,
         "features": feature_list(CATALOGUE),
         "facts": FactsReader(database),
+        "site": Site(public_url=oidc.public_url, secret=SECRET, seller=SELLER, payment_origins=()),
+        "gateway": StripeGateway("sk_test_finance", "http://127.0.0.1:1"),
     }
     entrance = Entrance(
         database=database, clock=clock, openid=OpenIdClient(oidc), secret=SECRET, public_url=oidc.public_url
     )
     app = Litestar(
-        [login_router, reading_router],
+        [login_router, reading_router, acting_router, books_router],
         dependencies={
             "session": Provide(session),
             "at": Provide(clock.now, sync_to_thread=False),

@@ -26,7 +26,8 @@ async def test_every_door_has_a_row_and_every_row_a_door(app: Litestar) -> None:
 
 
 def filled(path: str, world: World) -> str:
-    known = {"{account}": "a-anna", "{order}": world.order, "{letter}": world.letter, "{name}": "finance.css"}
+    known = {"{account}": "a-anna", "{order}": world.order, "{letter}": world.letter, "{name}": "finance.css",
+             "{case}": world.case, "{act}": "withdrawal"}  # fmt: skip
     for name, value in known.items():
         path = path.replace(name, value)
     return path

@@ -9,14 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.tables import AccountRow
 from billing.activation.tables import ActivationLinkRow
+from billing.cases import service as cases
 from billing.catalog.service import load
 from billing.checkout.tables import ConsentRow, OrderRow
 from billing.finance.queries.sql import EVENT
 from billing.kernel import audit, outbox
 from billing.kernel.ids import new_id, public
 from billing.kernel.tokens import token_hash
-from billing.ledger import rules as booking
 from billing.ledger import service as ledger
+from billing.ledger.service import Sale
 from billing.notices.tables import LetterRow
 from billing.payments.tables import IntentRow, PaymentRow, RefundRow
 from billing.subscriptions import service as subscriptions
@@ -41,6 +42,7 @@ class World(msgspec.Struct, frozen=True):
     link: str
     refund: str
     letter: str
+    case: str
     event: str = "evt_1Sandbox"
     session: str = "cs_test_a1"
     payment: str = "pi_3Anna"
@@ -148,7 +150,10 @@ async def seed(session: AsyncSession, at: datetime) -> World:
     await _events(session, at)
     audit.record(session, at, "order.goodwill", name, actor="staff:lead", account="a-anna", reason="uprzejmość")
     outbox.put(session, "order.paid", at, order=name)
-    return World(name, str(order.number), trial, right, public("lnk", link), refund, letter)
+    await cases.open_case(session, "school_block", right, at, order=name, account="a-anna", school="sp5")
+    case = await cases.case_about(session, "school_block", right)
+    assert case is not None
+    return World(name, str(order.number), trial, right, public("lnk", link), refund, letter, cases.case_id(case))
 
 
 async def _paid(session: AsyncSession, order: OrderRow, name: str, at: datetime) -> str:
@@ -172,7 +177,11 @@ async def _paid(session: AsyncSession, order: OrderRow, name: str, at: datetime)
             recorded_at=at,
         )
     )
-    await ledger.post(session, f"payment:{name}", name, booking.sale(4499, 23), at)
+    sold = Sale(
+        payment="pi_3Anna", order=name, gross=4499, unit_gross=4499, vat_rate_percent=23, vat_method="per_document",
+        first_day=order.first_day, last_day=order.last_day,
+    )  # fmt: skip
+    await ledger.book_sale(session, sold, at)
     wanted = Pass(
         pupil="p1",
         account="a-anna",
@@ -219,6 +228,7 @@ async def _refunded(session: AsyncSession, name: str, at: datetime) -> str:
             state="failed",
             approved_by="staff:lead",
             due_at=at,
+            legal_due_on=date(2026, 9, 15),
             created_at=at,
             stripe_refund="re_3Anna",
             fault="declined",

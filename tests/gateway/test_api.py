@@ -200,16 +200,6 @@ async def test_a_restart_keeps_every_object(world: World) -> None:
     assert again.to_dict() == charge.to_dict()
 
 
-async def test_test_clocks_go_forward_only(world: World) -> None:
-    clock = await world.client.v1.test_helpers.test_clocks.create_async({"frozen_time": 1_800_000_000, "name": "t"})
-    moved = await world.client.v1.test_helpers.test_clocks.advance_async(clock.id, {"frozen_time": 1_800_000_001})
-    assert (moved.status, moved.frozen_time) == ("ready", 1_800_000_001)
-    with pytest.raises(stripe.InvalidRequestError):
-        await world.client.v1.test_helpers.test_clocks.advance_async(clock.id, {"frozen_time": 1_800_000_001})
-    assert len((await world.client.v1.test_helpers.test_clocks.list_async()).data) == 1
-    assert (await world.client.v1.test_helpers.test_clocks.delete_async(clock.id)).deleted
-
-
 def test_the_stand_in_knows_nothing_of_the_product() -> None:
     folder = Path(stripe_room.__file__).parent
     for path in folder.glob("*.py"):

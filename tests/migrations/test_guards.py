@@ -16,9 +16,10 @@ LINE = (
     "'2026-09-01T08:00Z', '2026-09-01')"
 )
 RIGHT = (
-    "insert into subscription (id, kind, state, pupil, product, features, since, until, created_at) values "
+    "insert into subscription "
+    "(id, kind, state, pupil, product, features, since, until, created_at, is_renewal_on, is_paused) values "
     "(gen_random_uuid(), 'season_pass', '{state}', '{pupil}', '{product}', '{{}}', '{since}', '{until}', "
-    "'2026-09-01T08:00Z')"
+    "'2026-09-01T08:00Z', false, false)"
 )
 AUDIT = (
     "insert into audit (id, at, actor, action, subject, facts) values "
@@ -85,7 +86,7 @@ async def _accepted(database: Database, *statements: str) -> None:
 @pytest.fixture
 async def books(database: Database) -> Database:
     """A database in which each append-only table has a row."""
-    await _accepted(database, order(1), CONSENT, AUDIT, PRICE, line("stripe_clearing", 4499), line("sales", -4499))
+    await _accepted(database, order(1), CONSENT, AUDIT, PRICE, line("stripe_clearing", 4499), line("revenue", -4499))
     return database
 
 
@@ -108,24 +109,27 @@ async def test_an_append_only_table_refuses_even_a_change_that_finds_no_row(data
 
 async def test_a_ledger_transaction_must_sum_to_zero_when_it_commits(database: Database) -> None:
     """I09: refused at the commit, so lines may come one by one."""
-    assert await _refused(database, line("stripe_clearing", 4499), line("sales", -3658)) == "23514"
-    assert await _refused(database, line("stripe_clearing", 4499), line("sales", -4500)) == "23514"
-    await _accepted(database, line("stripe_clearing", 4499), line("sales", -3658), line("vat", -841))
+    assert await _refused(database, line("stripe_clearing", 4499), line("revenue", -3658)) == "23514"
+    assert await _refused(database, line("stripe_clearing", 4499), line("revenue", -4500)) == "23514"
+    await _accepted(database, line("stripe_clearing", 4499), line("revenue", -3658), line("vat_output", -841))
     async with database.begin() as session:
         assert await session.scalar(text("select sum(amount) from ledger_line")) == 0
 
 
 async def test_two_wrong_ledger_transactions_do_not_make_a_right_one(database: Database) -> None:
-    assert await _refused(database, line("sales", 1), line("vat", -1, transaction=2, cause="payment:2")) == "23514"
+    assert (
+        await _refused(database, line("revenue", 1), line("vat_output", -1, transaction=2, cause="payment:2"))
+        == "23514"
+    )
 
 
 async def test_a_later_line_cannot_upset_a_balanced_transaction(books: Database) -> None:
-    assert await _refused(books, line("vat", 1)) == "23514"
+    assert await _refused(books, line("vat_output", 1)) == "23514"
 
 
 async def test_a_fact_is_booked_once(books: Database) -> None:
     """The cause names the fact (I09)."""
-    again = (line("stripe_clearing", 4499, transaction=2), line("sales", -4499, transaction=2))
+    again = (line("stripe_clearing", 4499, transaction=2), line("revenue", -4499, transaction=2))
     assert await _refused(books, *again) == "23505"
 
 

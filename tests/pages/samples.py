@@ -6,11 +6,12 @@ from typing import Any, Final
 from msgspec import structs
 
 from billing.accounts import pages as accounts
-from billing.checkout import documents, pages, pages_messages, pages_withdrawal
+from billing.checkout import documents, pages, pages_messages
 from billing.checkout.pages_messages import GoneReason
 from billing.kernel import pages as kernel
 from billing.kernel.speech import Speech
 from billing.notices import letters
+from tests.pages import samples_invoices, samples_leaving, samples_renewing
 
 SELLER: Final = kernel.Seller(
     name="Dzienniczek Sp. z o.o.",
@@ -44,6 +45,16 @@ COVERED: Final = (
     pages.Covered(until=LAST, source="paid"),
     pages.Covered(until=date(2027, 1, 31), source="sponsored"),
 )
+CHOICES: Final = (
+    pages.Choice(
+        name="Mobilne dodatki", url="/activate/kP3vYt8QmZ2xWc5RnB7s", unit_price=4499, last_day=LAST, interval=None,
+        is_shown=False,
+    ),
+    pages.Choice(
+        name="Mobilne dodatki co rok", url="/activate/kP3vYt8QmZ2xWc5RnB7s?plan=addons-yearly", unit_price=4499,
+        last_day=LAST, interval="year", is_shown=True,
+    ),
+)  # fmt: skip
 
 
 def offer(speech: Speech, **changes: Any) -> pages.OfferPage:
@@ -77,7 +88,8 @@ def full_offer(speech: Speech) -> pages.OfferPage:
         lowest_30_days=3999,
         price_changed=True,
         errors=(pages.blank_terms_error(speech),),
-        renewal=pages.Renewal(next_charge_on=date(2027, 7, 1), amount=8998),
+        renewal=pages.Renewal(interval="year", next_charge_on=date(2027, 7, 1), amount=8998, notice_days=(30, 7)),
+        choices=CHOICES,
         later_first_day=date(2026, 12, 8),
         full_refund=False,
     )
@@ -147,18 +159,8 @@ def message_pages(speech: Speech) -> dict[str, str]:
 
 
 def common_pages(speech: Speech) -> dict[str, str]:
-    """Errors, confirmations, withdrawal."""
-    a, k, w = accounts, kernel, pages_withdrawal
-    form = w.WithdrawalPage(
-        seller=SELLER,
-        action="/w",
-        back_url="/orders/x",
-        order_number=NUMBER,
-        last_day=WITHDRAWAL_UNTIL,
-        total=8998,
-        errors=(w.blank_field_error("name", speech), w.blank_field_error("contact", speech)),
-    )
-    withdrawn = w.WithdrawnPage(seller=SELLER, order_number=NUMBER, received_at=PAID_AT, refund=8998, order_url="/o")
+    """Errors and confirmations."""
+    a, k = accounts, kernel
     problem = k.ProblemPage(seller=SELLER, code="pupil_required", title="A pupil must be named", advice="Add ?pupil=…")
     return {
         "error-404": k.error_page(k.ErrorPage(seller=SELLER, status=404, request_id="req_1"), speech),
@@ -174,11 +176,6 @@ def common_pages(speech: Speech) -> dict[str, str]:
         "confirmed-guardian": a.confirmed_page(a.ConfirmedPage(seller=SELLER, confirming="guardian"), speech),
         "confirm-expired": a.confirm_gone_page(a.ConfirmGonePage(seller=SELLER, reason="expired"), speech),
         "confirm-unknown": a.confirm_gone_page(a.ConfirmGonePage(seller=SELLER, reason="unknown"), speech),
-        "withdrawal": w.withdrawal_page(form, speech),
-        "withdrawn": w.withdrawn_page(withdrawn, speech),
-        "withdrawal-closed": w.withdrawal_closed_page(
-            w.WithdrawalClosedPage(seller=SELLER, last_day=WITHDRAWAL_UNTIL, order_url="/o"), speech
-        ),
     }
 
 
@@ -198,7 +195,10 @@ def every_page(speech: Speech) -> dict[str, str]:
         **order_pages(speech),
         **message_pages(speech),
         **common_pages(speech),
+        **samples_leaving.pages_of(SELLER, NUMBER, PRODUCT[speech.locale], speech),
+        **samples_invoices.pages_of(SELLER, NUMBER, speech),
         **document_pages(speech),
+        **samples_renewing.pages_of(SELLER, PRODUCT[speech.locale], speech),
     }
 
 
@@ -259,20 +259,23 @@ def every_letter(speech: Speech) -> dict[str, letters.Letter]:
         "money-returned": letters.MoneyReturned(
             seller=SELLER, reason="duplicate", amount=8998, order_number=NUMBER, active_until=LAST
         ),
-        "withdrawal-received": letters.WithdrawalReceived(
+        **samples_leaving.letters_of(ORDER_URL, NUMBER, SELLER),
+        "dispute-lost": letters.DisputeLost(seller=SELLER, order_number=NUMBER),
+        "refund-by-bank": letters.RefundByBank(
+            seller=SELLER, order_number=NUMBER, amount=4499, due_on=date(2026, 12, 5)
+        ),
+        "complaint-accepted": letters.ComplaintAnswer(
             seller=SELLER,
+            received_on=FIRST,
+            outcome="accepted",
+            answer="Zwrócimy 10 zł.\nPrzepraszamy.",
+        ),
+        "complaint-refused": letters.ComplaintAnswer(
+            seller=SELLER,
+            received_on=FIRST,
+            outcome="refused",
+            answer="Tę funkcję wyłączyła szkoła.",
             order_number=NUMBER,
-            received_at=PAID_AT,
-            name="Anna Nowak-Żółć",
-            contact="anna@example.pl",
-            reason="",
-            refund=8998,
-            refund_due_on=date(2026, 12, 5),
-            order_url=ORDER_URL,
         ),
-        "withdrawal-too-late": letters.WithdrawalTooLate(seller=SELLER, order_number=NUMBER, last_day=WITHDRAWAL_UNTIL),
-        "renewal-coming": letters.RenewalComing(
-            seller=SELLER, charge_on=date(2027, 7, 1), amount=4499, stop_url=ORDER_URL
-        ),
-        "renewal-stopped": letters.RenewalStopped(seller=SELLER, active_until=LAST),
+        **samples_renewing.letters_of(ORDER_URL, NUMBER, SELLER),
     }

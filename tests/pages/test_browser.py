@@ -28,6 +28,7 @@ MAKES = (
     "problem",
     "confirm",
     "withdrawal",
+    "withdrawal-confirm",
     "help",
 )
 KINDS = {".css": "text/css", ".svg": "image/svg+xml"}

@@ -152,7 +152,11 @@ def test_who_does_not_read_polish_is_told_that_the_payment_page_is_polish(langua
 def test_a_renewing_product_shows_its_next_charge_and_asks_for_its_own_consent() -> None:
     """R41 and R64."""
     polish = speak("pl")
-    words = shown(offer_page(samples.full_offer(polish), polish))
-    assert "odnawia się 1 lipca 2027 r., tylko za Twoją zgodą" in words
+    html = offer_page(samples.full_offer(polish), polish)
+    words = shown(html[html.index("<form") :])
+    assert "Zgadzam się na pobieranie 89,98 zł co rok, aż wyłączę odnowienie." in words
+    assert "89,98 zł co rok, aż wyłączysz odnowienie" in words
+    assert "1 lipca 2027 r." in words
+    assert "30 dni i 7 dni przed każdą opłatą" in words
     assert "nie odnawia się automatycznie" not in words
     assert "opłata jednorazowa" not in words

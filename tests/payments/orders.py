@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from billing.payments.gateway import OpenCheckout
+from billing.payments.facts import OpenCheckout
 from tests.gateway.world import START
 
 ORDER = "ord_01kd0000000000000000000000"

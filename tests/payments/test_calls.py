@@ -6,7 +6,7 @@ import pytest
 from billing.kernel.db import Database
 from billing.payments import refunds, service
 from billing.payments.calls import NeverMade, make_refund, open_checkout
-from billing.payments.gateway import Checkout, ProviderBusy, ProviderRefused, ProviderUnknown
+from billing.payments.facts import Checkout, ProviderBusy, ProviderRefused, ProviderUnknown
 from billing.payments.rules import Intent, Refund
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import World

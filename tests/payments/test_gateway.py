@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from billing.payments import shapes
-from billing.payments.gateway import (
+from billing.payments.facts import (
     OpenRefund,
     ProviderBusy,
     ProviderMissing,

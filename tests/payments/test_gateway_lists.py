@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
-from billing.payments.gateway import API_VERSION, PriceFacts, ProductFacts
+from billing.payments.facts import API_VERSION, PriceFacts, ProductFacts
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import START, World
 from tests.payments.orders import wanted

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from billing.kernel.audit import AuditRow
 from billing.kernel.db import Database
 from billing.payments import refunds, service
-from billing.payments.gateway import PaymentFacts, RefundFacts
+from billing.payments.facts import PaymentFacts, RefundFacts
 from billing.payments.rules import ForeignObject, OutcomeUnknown, Payment, Reason, Refund, RefundTooLarge
 from billing.payments.tables import PaymentRow
 from tests.payments.orders import ORDER, wanted

@@ -43,8 +43,15 @@ OPEN_TO_ALL = {
     "GET /activate/{token:str}",
     "POST /activate/{token:str}/order",
     "GET /orders/{token:str}",
+    "GET /orders/{token:str}/renewal",
+    "POST /orders/{token:str}/renewal",
+    "GET /orders/{token:str}/renewal/price",
+    "POST /orders/{token:str}/renewal/price",
+    "POST /orders/{token:str}/renewal/card",
     "GET /orders/{token:str}/withdrawal",
     "POST /orders/{token:str}/withdrawal",
+    "GET /orders/{token:str}/invoice",
+    "POST /orders/{token:str}/invoice",
     "GET /regulamin",
     "GET /prywatnosc",
     "GET /dostepnosc",
@@ -91,7 +98,15 @@ def routes_of(api: Api) -> Iterator[tuple[str, str, str]]:
                 yield str(method), route.path, example
 
 
-_NO_OTHERS: dict[str, str] = {"refund": "ref_x", "trial": "trl_x", "message": "x", "endpoint": "whk_x", "delivery": "x"}
+_NO_OTHERS: dict[str, str] = {
+    "refund": "ref_x",
+    "trial": "trl_x",
+    "message": "x",
+    "case": "case_x",
+    "act": "refund",
+    "endpoint": "whk_x",
+    "delivery": "x",
+}
 
 
 def allows(row: str, scope: str | None) -> bool:

@@ -24,7 +24,8 @@ async def test_it_is_ready_when_database_schema_and_clock_are_right(
         answer = await api.ask("GET", "/readyz", scope=None)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
         checks = {"broker": "ok", "database": "ok", "migrations": "ok", "clock": "ok"}
-        assert answer.json() == {"status": "ready", "checks": checks, "oldest_due": {}}
+        told = {"status": "ready", "checks": checks, "oldest_due": {}, "waiting": {}, "reconciled": None}
+        assert answer.json() == told
         async with database.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
         behind = await api.ask("GET", "/readyz", scope=None)

@@ -242,7 +242,7 @@ async def test_an_erasure_answers_202_with_what_is_kept_and_the_account_is_unkno
 async def test_an_export_holds_the_persons_own_data_r91(api: Api):
     await api.family("a1", "p1")
     told = await api.told("GET", "/v1/accounts/a1/export")
-    assert list(told) == ["object", "account", "pupils", "orders", "letters"]
+    assert list(told) == ["object", "account", "pupils", "orders", "complaints", "letters"]
     assert (told["object"], told["account"]["email"]) == ("export", "anna@example.pl")
     assert told["pupils"] == [{"pupil": "p1", "school": "sp5", "linked_at": NOW}]
 

@@ -14,7 +14,13 @@ from billing.subscriptions import rules
 from billing.subscriptions.rules import State
 
 STATES: tuple[State, ...] = get_args(State)
-DRAWN = {("active", "ended"), ("active", "withdrawn"), ("active", "refunded"), ("active", "disputed")}
+DRAWN = {
+    ("active", "past_due"), ("active", "paused"), ("active", "ended"), ("active", "withdrawn"), ("active", "refunded"),
+    ("active", "disputed"), ("past_due", "active"), ("past_due", "paused"), ("past_due", "ended"),
+    ("past_due", "withdrawn"), ("past_due", "refunded"), ("past_due", "disputed"), ("paused", "active"),
+    ("paused", "past_due"), ("paused", "ended"), ("paused", "withdrawn"), ("paused", "refunded"),
+    ("paused", "disputed"),
+}  # fmt: skip
 SINCE = datetime(2026, 9, 1, 8, tzinfo=UTC)
 UNTIL = datetime(2027, 6, 30, 22, tzinfo=UTC)
 

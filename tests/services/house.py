@@ -1,7 +1,6 @@
 """The whole product but its web server, on a clock that stands until it is moved.
 
-What people and backends do is done through the rooms' own services; what is due is done from due instant to due
-instant, as the workers would do it.
+People and backends act through the rooms' own services; due work is done from due instant to due instant.
 """
 
 import re

@@ -18,7 +18,7 @@ from billing.checkout.placing import NotForSale
 from billing.kernel.days import at_hour
 from billing.kernel.errors import BillingError
 from billing.notices.mailer import DeliveryUnknown
-from billing.payments.gateway import ProviderUnknown
+from billing.payments.facts import ProviderUnknown
 from billing.sandbox.postgres import EmbeddedPostgres
 from tests.services.again import Beginning, begin
 from tests.services.cutting import Cut, Died, Fragile, When

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.web import tell
-from billing.payments.gateway import API_VERSION
+from billing.payments.facts import API_VERSION
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import KEY, START, World, living
 from webhooks.inbox import EventRow

@@ -2,15 +2,13 @@ import random
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.kernel.audit import AuditRow
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.work import Work
-from billing.payments import service as payments
-from billing.payments.gateway import Checkout, PaymentFacts, RefundFacts
+from billing.payments.facts import Checkout, DisputeFacts, RefundFacts
+from billing.payments.gateway_renewals import MandateFacts, SubscriptionFacts
 from billing.payments.rules import ForeignObject
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import World
@@ -25,6 +23,8 @@ class Judges:
     def __init__(self) -> None:
         self.pages: list[Checkout] = []
         self.refunds: list[RefundFacts] = []
+        self.disputes: list[DisputeFacts] = []
+        self.subscriptions: list[SubscriptionFacts] = []
         self.answer = "paid"
         self.fault: Exception | None = None
 
@@ -38,6 +38,20 @@ class Judges:
         self.refunds.append(facts)
         return facts.state
 
+    async def dispute(self, session: AsyncSession, facts: DisputeFacts, at: datetime) -> str:
+        self.disputes.append(facts)
+        return facts.state
+
+    async def subscription(self, session: AsyncSession, facts: SubscriptionFacts, at: datetime) -> str:
+        self.subscriptions.append(facts)
+        return facts.standing
+
+    async def mandate(self, session: AsyncSession, facts: MandateFacts, at: datetime) -> str:
+        return "not_ours"
+
+    async def is_bound(self, session: AsyncSession, subscription_id: str) -> bool:
+        return True
+
 
 @pytest.fixture
 def judges() -> Judges:
@@ -46,7 +60,11 @@ def judges() -> Judges:
 
 @pytest.fixture
 def work(database: Database, gateway: StripeGateway, judges: Judges) -> Work:
-    return handling(database, gateway, Rooms(checkout=judges.checkout, refund=judges.refund))
+    rooms = Rooms(
+        checkout=judges.checkout, refund=judges.refund, dispute=judges.dispute, subscription=judges.subscription,
+        mandate=judges.mandate, is_bound=judges.is_bound,
+    )  # fmt: skip
+    return handling(database, gateway, rooms)
 
 
 async def due(database: Database) -> datetime | None:
@@ -119,24 +137,17 @@ async def test_refund_events_reach_the_room_of_refunds_and_refunded_charges_thei
     assert all(told.payment is not None and told.payment.amount_refunded == 1000 for told in judges.pages)
 
 
-async def test_r60_a_dispute_is_written_where_finance_sees_it(
-    world: World, door: Door, work: Work, database: Database, clock: FixedClock
+async def test_r60_a_dispute_is_read_again_and_judged_as_it_is_now(
+    world: World, door: Door, work: Work, judges: Judges, database: Database, clock: FixedClock
 ) -> None:
     charge = await world.paid()
-    facts = PaymentFacts(
-        payment_id=charge.payment_intent, charge_id=charge.id, amount=4499, amount_refunded=0, currency="PLN",
-        method="card", captured_at=clock.now(), livemode=False,
-    )  # fmt: skip
-    async with database.begin() as session:
-        await payments.record_payment(session, "ord_1", facts, clock.now())
     await world.control(f"charges/{charge.id}/dispute", {"outcome": "opened"})
+    await world.control(f"charges/{charge.id}/dispute", {"outcome": "lost"})
     await deliver(world, door)
     await work.run(clock.now())
     (row,) = [row for row in await kept(database) if row.type == "charge.dispute.created"]
-    assert (row.state, row.note) == ("done", "dispute needs_response: ord_1")
-    async with database.begin() as session:
-        reported = await session.scalars(select(AuditRow).where(AuditRow.action == "dispute.reported"))
-        assert {(act.subject, act.after) for act in reported} == {("ord_1", "needs_response")}
+    assert (row.state, row.note) == ("done", "lost")
+    assert {(told.state, told.charge_id) for told in judges.disputes} == {("lost", charge.id)}
 
 
 async def test_an_object_the_provider_does_not_know_is_parked(

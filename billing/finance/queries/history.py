@@ -106,7 +106,7 @@ async def _books(session: AsyncSession, scope: Scope) -> list[Entry]:
     """One entry for each side of each posting; together they come to zero."""
     query = select(LedgerLineRow).where(LedgerLineRow.order_id.in_(scope.order_ids)).order_by(LedgerLineRow.id)
     return [
-        Entry(at=row.at, room="money", what="booked", subject=row.order_id, codes=(row.account, row.cause),
+        Entry(at=row.at, room="money", what="booked", subject=row.order_id or "", codes=(row.account, row.cause),
               amount=row.amount, href=f"/finance/orders/{row.order_id}#ledger")
         for row in await session.scalars(query)
     ]  # fmt: skip

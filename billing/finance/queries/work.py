@@ -75,7 +75,7 @@ async def letter(session: AsyncSession, key: UUID) -> LetterRow | None:
 
 
 async def tasks(session: AsyncSession) -> Tasks:
-    """Everything that waits for people, the oldest first."""
+    """Everything that waits for people: refunds by the day they are due (R76), all else the oldest first."""
     row = TrialRow
     wanted: dict[str, tuple[Any, Any]] = {
         "trials": (row, and_(row.staff_since.is_not(None), row.bound_at.is_(None), row.converted_at.is_(None))),
@@ -87,7 +87,8 @@ async def tasks(session: AsyncSession) -> Tasks:
     found: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for name, (table, waits) in wanted.items():
-        found[name] = list(await session.scalars(select(table).where(waits).order_by(table.id).limit(MOST)))
+        first = (RefundRow.legal_due_on, RefundRow.id) if table is RefundRow else (table.id,)
+        found[name] = list(await session.scalars(select(table).where(waits).order_by(*first).limit(MOST)))
         counts[name] = int(await session.scalar(select(func.count()).select_from(table).where(waits)) or 0)
     parked = select(func.count()).select_from(EVENT).where(EVENT.c.state == "parked")
     counts["events"] = int(await session.scalar(parked) or 0)

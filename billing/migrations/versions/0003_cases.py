@@ -9,7 +9,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-KINDS = "'bank_transfer', 'dispute', 'stray_money', 'finding', 'school_block', 'complaint', 'invoice_request', 'unreachable'"
+KINDS = "'bank_transfer', 'dispute', 'stray_money', 'finding', 'school_block', 'complaint', 'invoice_request', 'unreachable', 'staff_refund'"
 
 
 def upgrade() -> None:

@@ -13,14 +13,17 @@ from typing import Any, cast
 from billing.sandbox.stripe import (
     balance,
     catalogue,
+    clocks,
     customers,
     disputes,
     errors,
     events,
     forms,
     intents,
-    invoices,
+    invoice_calls,
+    mandates,
     params,
+    pausing,
     portal,
     refunds,
     sessions,
@@ -32,8 +35,9 @@ from billing.sandbox.stripe.expand import expand
 from billing.sandbox.stripe.operations import Operation
 from billing.sandbox.stripe.store import Store
 
-_ROOMS = (balance, catalogue, customers, disputes, events, intents, invoices, portal, refunds, sessions)
-OPERATIONS: list[Operation] = [row for room in (*_ROOMS, subscription_calls) for row in room.OPERATIONS]
+_MONEY = (balance, catalogue, customers, disputes, events, intents, mandates, portal, refunds, sessions)
+_TIME = (clocks, invoice_calls, pausing, subscription_calls)
+OPERATIONS: list[Operation] = [row for room in (*_MONEY, *_TIME) for row in room.OPERATIONS]
 LONGEST_KEY = 255
 KEY_LIFE = 24 * 3600
 """Answers are kept under their key for this many seconds of the stand-in's clock (reliability 1.2)."""
@@ -140,7 +144,8 @@ class Api:
             paths = cast("list[str]", given.pop("expand", []))
             body = expand(books, operation.run(books, given, names), paths)
         except StripeError as refusal:
-            self._store.run("ROLLBACK TO work")
+            if not refusal.keeps:
+                self._store.run("ROLLBACK TO work")
             return refusal.status, json.dumps(refusal.envelope(str(books.asking.request_id))), refusal.stored
         except Exception:  # noqa: BLE001 - a bug of ours must look like a 500 of theirs, and be logged
             self._store.run("ROLLBACK TO work")

@@ -4,7 +4,7 @@ import json
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 
 from billing.sandbox.stripe.errors import Json, missing
@@ -33,21 +33,47 @@ def public(body: Json) -> Json:
 
 
 class Books:
-    """What handlers work on. ``at`` is the instant of the whole call (aware UTC), ``stamp`` the same in seconds."""
+    """What handlers work on. ``at`` is the instant of the whole call (aware UTC), ``stamp`` the same in seconds.
 
-    def __init__(self, store: Store, at: datetime, public_base: str, asking: Asking) -> None:
+    ``wall`` is the shared clock's instant, at which events are sent: later than ``at`` when something is done that was
+    due before anybody looked, and anywhere when ``at`` is the instant of a test clock.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        at: datetime,
+        public_base: str,
+        asking: Asking,
+        *,
+        wall: float | None = None,
+        clock: str | None = None,
+    ) -> None:
         self.store = store
         self.at = at
         self.instant = at.timestamp()
         self.stamp = int(self.instant)
+        self.wall = self.instant if wall is None else wall
+        self.clock = clock
         self.public_base = public_base
         self.asking = asking
+
+    def moved(self, instant: float, clock: str | None = None) -> "Books":
+        """The same books at another instant, of the shared clock or of a test clock."""
+        at = datetime.fromtimestamp(instant, UTC)
+        return Books(self.store, at, self.public_base, self.asking, wall=self.wall, clock=clock)
+
+    def under(self, clock: str | None) -> "Books":
+        """The books at the instant of this test clock; the same books when there is none."""
+        if clock is None or clock == self.clock:
+            return self
+        return self.moved(float(self.get(clock, "test_helpers.test_clock")["frozen_time"]), clock)
 
     # Objects
 
     def save(self, body: Json, *, parent: str | None = None, due: float | None = None) -> Json:
         """Write the object; ``due`` is the instant at which time itself will change it."""
-        self.store.put(body, body["object"], parent, due)
+        self.store.put(body, body["object"], parent, due, self.clock)
         return body
 
     def find(self, key: str | None, kind: str) -> Json | None:
@@ -79,7 +105,7 @@ class Books:
             "id": new_id("evt"),
             "object": "event",
             "api_version": API_VERSION,
-            "created": self.stamp,
+            "created": self.stamp if self.clock is None else int(self.wall),
             "data": data,
             "livemode": False,
             "pending_webhooks": 0,
@@ -108,8 +134,8 @@ class Books:
                 endpoint["id"],
                 mode,
                 "dropped" if mode == "drop" else "pending",
-                self.instant,
-                None if mode == "drop" else self.instant,
+                self.wall,
+                None if mode == "drop" else self.wall,
             )
 
 

@@ -1,9 +1,10 @@
 """What happens to a Checkout Session: paid, refused, waiting, settled, expired."""
 
-from billing.sandbox.stripe import intents, invoices, subscriptions
+from billing.sandbox.stripe import intents, invoices, mandates, subscriptions
 from billing.sandbox.stripe.books import Books
 from billing.sandbox.stripe.customers import make_customer
 from billing.sandbox.stripe.errors import Json
+from billing.sandbox.stripe.invoice_shape import plain_line
 from billing.sandbox.stripe.methods import DELAYED, build_method
 from billing.sandbox.stripe.session_shape import details
 
@@ -78,10 +79,10 @@ def _customer(books: Books, session: Json, email: str) -> str | None:
 def _invoice(books: Books, session: Json, intent: Json, email: str) -> None:
     if not (session["invoice_creation"] or {}).get("enabled"):
         return
-    items = books.store.children(session["id"], "item")
+    lines = [plain_line(books, item) for item in books.store.children(session["id"], "item")]
+    customer = {**books.get(session["customer"], "customer"), "email": email}
     data = session["invoice_creation"]["invoice_data"]
-    invoice = invoices.build_invoice(books, str(session["customer"]), email, items, "manual", data=data)
-    session["invoice"] = invoices.settle(books, invoice, intent)["id"]
+    session["invoice"] = invoices.settled_once(books, customer, lines, data, intent)["id"]
 
 
 def _complete(books: Books, session: Json, email: str, *, paid: bool) -> Json:
@@ -93,7 +94,7 @@ def _complete(books: Books, session: Json, email: str, *, paid: bool) -> Json:
 
 
 def _subscribe(books: Books, session: Json, method: Json, outcome: str, email: str) -> Json:
-    """Subscription mode: the first invoice is paid now or nothing is made."""
+    """Subscription mode: the first invoice is paid now or nothing is made. BLIK gives a mandate for what follows."""
     if outcome == "declined":
         intent = intents.build_intent(
             books, int(session["amount_total"]), str(session["currency"]), session["payment_method_types"], {}
@@ -103,9 +104,19 @@ def _subscribe(books: Books, session: Json, method: Json, outcome: str, email: s
         return books.save(session, due=session["expires_at"])
     if session["customer"] is None:
         session["customer"] = make_customer(books, {"email": email})["id"]
+    customer = {**books.get(session["customer"], "customer"), "email": email}
+    theirs = books.under(customer["test_clock"])
+    method["customer"] = customer["id"]
+    theirs.save(method)
+    given = {**session["_subscription_data"], "payment_settings": None}
+    if method["type"] == "blik":
+        options = session["_blik"].get("mandate_options") or {}
+        mandates.give(theirs, method, options.get("expires_at"))
+        given["payment_settings"] = {
+            "payment_method_options": {"blik": {"mandate_options": {"expires_at": None} | options}}
+        }
     items = books.store.children(session["id"], "item")
-    method["customer"] = session["customer"]
-    subscription = subscriptions.begin(books, session["customer"], email, items, method, session["_subscription_data"])
+    subscription = subscriptions.begin(theirs, customer, items, method, given)
     session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"])
     return _complete(books, session, email, paid=True)
 

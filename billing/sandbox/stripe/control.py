@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from billing.sandbox.stripe import balance, checkout_flow, deliveries, disputes, refunds
+from billing.sandbox.stripe import (
+    balance,
+    checkout_flow,
+    collecting,
+    deliveries,
+    disputes,
+    invoice_calls,
+    mandates,
+    refunds,
+    subscriptions,
+)
 from billing.sandbox.stripe.books import Books, public
-from billing.sandbox.stripe.errors import Json
+from billing.sandbox.stripe.errors import Json, StripeError
 
 API_FAULTS = ("normal", "timeout_before", "timeout_after", "error_500", "rate_limit")
 Words = tuple[str, ...]
@@ -103,14 +113,39 @@ def _refund_outcome(books: Books, body: bytes, names: Mapping[str, str]) -> Json
     return {"charge": charge["id"], "outcome": given["outcome"], "settled": settled}
 
 
-def _renewal_outcome(books: Books, body: bytes, names: Mapping[str, str]) -> Json:
-    given = _read(body, {"outcome": ("succeeded", "declined")}, ("outcome",))
+def _next_payment(books: Books, body: bytes, names: Mapping[str, str]) -> Json:
+    given = _read(body, {"outcome": collecting.OUTCOMES}, ("outcome",))
     subscription = _object(books, names["subscription"], "subscription")
-    subscription["_renewals"] = given["outcome"]
-    # Only a note changes; the instant at which time acts on it stays.
-    row = books.store.one("SELECT due FROM objects WHERE id = ?", subscription["id"])
-    books.save(subscription, due=row[0])
+    subscription["_next"] = given["outcome"]
+    subscriptions.save(books, subscription)
     return {"subscription": subscription["id"], "outcome": given["outcome"]}
+
+
+def _mandate(books: Books, body: bytes, names: Mapping[str, str]) -> Json:
+    _read(body, {"status": ("inactive",)}, ("status",))
+    subscription = _object(books, names["subscription"], "subscription")
+    method = _object(books, subscription["default_payment_method"], "payment_method")
+    mandate = mandates.of_method(books, method)
+    if mandate is None:
+        raise Wrong(409, "no_mandate", "the subscription is not paid under a mandate")
+    return public(mandates.deactivate(books.under(subscription["test_clock"]), mandate))
+
+
+def _pay_invoice(books: Books, body: bytes, names: Mapping[str, str]) -> Json:
+    given = _read(body, {"outcome": collecting.OUTCOMES})
+    invoice = _object(books, names["invoice"], "invoice")
+    theirs = books.under(invoice["test_clock"])
+    try:
+        invoice_calls.settle_now(theirs, invoice, str(given.get("outcome", "succeeded")))
+    except StripeError as fault:
+        raise Wrong(409, "not_payable", fault.message) from fault
+    return public(invoice)
+
+
+def _renewals(books: Books, body: bytes, _: Mapping[str, str]) -> Json:
+    given = _read(body, {"given_up": collecting.GIVEN_UP}, ("given_up",))
+    books.store.set("given_up", given["given_up"])
+    return {"given_up": given["given_up"]}
 
 
 def _faults(books: Books, body: bytes, _: Mapping[str, str]) -> Json:
@@ -179,7 +214,10 @@ LEVERS = [
     Lever("POST", re.compile(r"^/control/sessions/(?P<session>[^/]+)/settle$"), _settle),
     Lever("POST", re.compile(r"^/control/charges/(?P<charge>[^/]+)/dispute$"), _dispute),
     Lever("POST", re.compile(r"^/control/charges/(?P<charge>[^/]+)/refund-outcome$"), _refund_outcome),
-    Lever("POST", re.compile(r"^/control/subscriptions/(?P<subscription>[^/]+)/renewal-outcome$"), _renewal_outcome),
+    Lever("POST", re.compile(r"^/control/subscriptions/(?P<subscription>[^/]+)/next_payment$"), _next_payment),
+    Lever("POST", re.compile(r"^/control/subscriptions/(?P<subscription>[^/]+)/mandate$"), _mandate),
+    Lever("POST", re.compile(r"^/control/invoices/(?P<invoice>[^/]+)/pay$"), _pay_invoice),
+    Lever("POST", re.compile(r"^/control/renewals$"), _renewals),
     Lever("POST", re.compile(r"^/control/faults$"), _faults),
     Lever("GET", re.compile(r"^/control/faults$"), _show_faults),
     Lever("POST", re.compile(r"^/control/payouts$"), _payout),

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from billing.sandbox.stripe import subscriptions
 from billing.sandbox.stripe.books import Books, new_id, public
-from billing.sandbox.stripe.errors import Json
+from billing.sandbox.stripe.errors import Json, invalid
 from billing.sandbox.stripe.listing import of_kind, page
+from billing.sandbox.stripe.methods import address, build_method
 from billing.sandbox.stripe.operations import LIST, operation
 from billing.sandbox.stripe.params import (
     choice,
@@ -30,12 +32,6 @@ _CUSTOMER = {
     "invoice_settings": nested({"default_payment_method": text(), "footer": text()}),
     "test_clock": text(),
 }
-
-
-def address(given: Json | None = None) -> Json:
-    """A whole address."""
-    names = ("city", "country", "line1", "line2", "postal_code", "state")
-    return {name: or_null((given or {}).get(name)) for name in names}
 
 
 def build_customer(books: Books, given: Json) -> Json:
@@ -80,9 +76,10 @@ def make_customer(books: Books, given: Json) -> Json:
 
 
 def create(books: Books, given: Json, _: Mapping[str, str]) -> Json:
-    """POST /v1/customers."""
+    """POST /v1/customers: one with a test clock lives by it."""
     if given.get("test_clock"):
         books.get(given["test_clock"], "test_helpers.test_clock", "test_clock", in_path=False)
+        books = books.under(given["test_clock"])
     return public(make_customer(books, given))
 
 
@@ -104,8 +101,12 @@ def update(books: Books, given: Json, names: Mapping[str, str]) -> Json:
 
 
 def remove(books: Books, _: Json, names: Mapping[str, str]) -> Json:
-    """DELETE /v1/customers/{customer}: what is left is its id."""
+    """DELETE /v1/customers/{customer}: what is left is its id; its subscriptions end."""
     customer = books.get(names["customer"], "customer", "customer")
+    theirs = books.under(customer["test_clock"])
+    for subscription in books.store.all_of("subscription", "AND json_extract(body, '$.customer') = ?", customer["id"]):
+        if subscription["status"] not in subscriptions.OVER:
+            subscriptions.end(theirs, subscription, "cancellation_requested")
     gone: Json = {"id": customer["id"], "object": "customer", "deleted": True}
     books.save(gone)
     books.emit("customer.deleted", customer)
@@ -132,6 +133,28 @@ def list_methods(books: Books, given: Json, _: Mapping[str, str]) -> Json:
     return page(books, found, "/v1/payment_methods", given)
 
 
+TEST_METHODS = {"pm_card_visa": "succeeded", "pm_card_chargeCustomerFail": "declined"}
+"""Stripe's own cards for tests that are known here, by what becomes of charging them later."""
+
+
+def attach(books: Books, given: Json, names: Mapping[str, str]) -> Json:
+    """POST /v1/payment_methods/{payment_method}/attach: a customer's from now on; a card for tests becomes one."""
+    customer = books.get(given["customer"], "customer", "customer", in_path=False)
+    books = books.under(customer["test_clock"])
+    key = names["payment_method"]
+    if key in TEST_METHODS:
+        method = build_method(books, "card", customer["email"], customer["id"], None)
+        method["_outcome"] = TEST_METHODS[key]
+    else:
+        method = books.get(key, "payment_method", "payment_method")
+        if method["customer"] not in (None, customer["id"]):
+            raise invalid("The payment method you provided has already been attached to a customer.")
+        method["customer"] = customer["id"]
+    books.save(method)
+    books.emit("payment_method.attached", method)
+    return public(method)
+
+
 OPERATIONS = [
     operation("POST", "/v1/customers", create, _CUSTOMER),
     operation("GET", "/v1/customers", list_customers, {**LIST, "email": text(512), "created": span}),
@@ -149,4 +172,5 @@ OPERATIONS = [
         "/v1/payment_methods/{payment_method}",
         lambda books, _, names: public(books.get(names["payment_method"], "payment_method", "payment_method")),
     ),
+    operation("POST", "/v1/payment_methods/{payment_method}/attach", attach, {"customer": text()}, ("customer",)),
 ]

@@ -90,7 +90,7 @@ class Postman:
     def _body(self, text: str, event: str) -> bytes:
         query = "SELECT count(*) FROM deliveries WHERE event = ? AND state = 'pending'"
         waiting = int(self._store.one(query, event)[0])
-        return json.dumps({**cast("Json", json.loads(text)), "pending_webhooks": waiting}, indent=2).encode()
+        return json.dumps({**cast("Json", json.loads(text)), "pending_webhooks": waiting}).encode()
 
     async def _post(self, client: httpx2.AsyncClient, endpoint: Json, body: bytes) -> int:
         """The status of the answer; 0 when there was none."""

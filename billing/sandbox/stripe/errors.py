@@ -11,7 +11,8 @@ class StripeError(Exception):
     """A refusal the caller sees.
 
     ``stored`` says whether the answer is kept under the idempotency key: refusals made while executing are, refusals
-    made before execution (authentication, validation, rate limits) are not.
+    made before execution (authentication, validation, rate limits) are not. ``keeps`` says whether what was
+    done until then stays done: a refused card is a fact, a wrong parameter is not.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class StripeError(Exception):
         code: str | None = None,
         param: str | None = None,
         stored: bool = False,
+        keeps: bool = False,
         extra: Json | None = None,
     ) -> None:
         super().__init__(message)
@@ -32,6 +34,7 @@ class StripeError(Exception):
         self.code = code
         self.param = param
         self.stored = stored
+        self.keeps = keeps
         self.extra = extra or {}
 
     def envelope(self, request_id: str) -> Json:
@@ -54,6 +57,14 @@ def invalid(message: str, *, code: str | None = None, param: str | None = None) 
 def refused(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:
     """400, found while executing: the state of the object does not allow it; stored under the key."""
     return StripeError(400, "invalid_request_error", message, code=code, param=param, stored=True)
+
+
+def card_refused(error: Json, *, keeps: bool = False) -> StripeError:
+    """402: the payment was tried and refused; ``error`` is the intent's ``last_payment_error``."""
+    extra = {name: error[name] for name in ("charge", "decline_code", "payment_method") if name in error}
+    message = str(error.get("message", "The payment failed."))
+    code = str(error.get("code", "card_declined"))
+    return StripeError(402, "card_error", message, code=code, stored=True, keeps=keeps, extra=extra)
 
 
 def missing(kind: str, key: str, param: str = "id", *, in_path: bool = True) -> StripeError:

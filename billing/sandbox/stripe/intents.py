@@ -102,14 +102,14 @@ def build_charge(books: Books, intent: Json, method: Json, email: str | None) ->
     return {**charge, **dict.fromkeys(nothing), "_refunds": "succeeded"}
 
 
-def _outcome(*, good: bool) -> Json:
+def _outcome(*, good: bool, reason: str = "generic_decline") -> Json:
     words = "Payment complete." if good else "The bank did not return any further details with this decline."
     return {
         "advice_code": None if good else "try_again_later",
         "network_advice_code": None,
         "network_decline_code": None,
         "network_status": "approved_by_network" if good else "declined_by_network",
-        "reason": None if good else "generic_decline",
+        "reason": None if good else reason,
         "risk_level": "normal",
         "seller_message": words,
         "type": "authorized" if good else "issuer_declined",
@@ -146,16 +146,25 @@ def succeed(books: Books, intent: Json, charge: Json) -> None:
     books.emit("payment_intent.succeeded", intent)
 
 
-def fail(books: Books, intent: Json, charge: Json) -> None:
+def fail(books: Books, intent: Json, charge: Json, why: str = "declined") -> None:
     """The bank said no: the intent waits for another method."""
     method = public(books.get(charge["payment_method"], "payment_method"))
-    error = decline_error(method, charge["id"])
+    error = decline_error(method, charge["id"], why)
     charge.update(status="failed", failure_code=error["code"], failure_message=error["message"])
-    charge["outcome"] = _outcome(good=False)
-    intent.update(status="requires_payment_method", payment_method=None, last_payment_error=error)
+    charge["outcome"] = _outcome(good=False, reason=str(error.get("decline_code", "generic_decline")))
     books.save(charge)
-    books.save(intent)
     books.emit("charge.failed", charge)
+    _fall_back(books, intent, error)
+
+
+def fail_before(books: Books, intent: Json, method: Json, why: str) -> None:
+    """Refused before the bank was asked: there is no charge."""
+    _fall_back(books, intent, decline_error(public(method), None, why))
+
+
+def _fall_back(books: Books, intent: Json, error: Json) -> None:
+    intent.update(status="requires_payment_method", payment_method=None, last_payment_error=error)
+    books.save(intent)
     books.emit("payment_intent.payment_failed", intent)
 
 

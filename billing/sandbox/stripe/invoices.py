@@ -1,183 +1,78 @@
-"""Stripe's own invoices: of subscriptions, and of payments that asked for one. Not tax documents (domain 0, fact 9)."""
+"""The states of Stripe's own invoices: draft, open, paid, void, uncollectible. Not tax documents (domain 0, fact 9)."""
 
-from collections.abc import Mapping
-from typing import cast
-
-from billing.sandbox.stripe.books import Books, new_id, public, whole
-from billing.sandbox.stripe.errors import Json, refused
-from billing.sandbox.stripe.listing import of_kind, page
-from billing.sandbox.stripe.operations import LIST, operation
-from billing.sandbox.stripe.params import choice, merge_metadata, metadata, or_null, span, text
-
-_NOTHING = (
-    "account_name",
-    "account_tax_ids",
-    "application",
-    "automatically_finalizes_at",
-    "custom_fields",
-    "customer_account",
-    "customer_address",
-    "customer_name",
-    "customer_phone",
-    "customer_shipping",
-    "default_payment_method",
-    "default_source",
-    "description",
-    "due_date",
-    "ending_balance",
-    "footer",
-    "from_invoice",
-    "last_finalization_error",
-    "latest_revision",
-    "next_payment_attempt",
-    "on_behalf_of",
-    "parent",
-    "receipt_number",
-    "rendering",
-    "shipping_cost",
-    "shipping_details",
-    "statement_descriptor",
-    "test_clock",
-    "webhooks_delivered_at",
-)
-_ZEROS = (
-    "amount_overpaid",
-    "amount_paid",
-    "amount_paid_off_stripe",
-    "amount_shipping",
-    "attempt_count",
-    "post_payment_credit_notes_amount",
-    "pre_payment_credit_notes_amount",
-    "starting_balance",
-)
-_LISTS = ("customer_tax_ids", "default_tax_rates", "discounts", "total_discount_amounts", "total_pretax_credit_amounts")
+from billing.sandbox.stripe.books import Books, new_id, public
+from billing.sandbox.stripe.errors import Json
+from billing.sandbox.stripe.invoice_shape import build_draft, due_after_balance
+from billing.sandbox.stripe.periods import HOUR
 
 
-def _line_parent(item: Json, subscription: Json) -> Json:
-    inner: Json = {
-        "invoice_item": None,
-        "proration": False,
-        "proration_details": {"credited_items": None},
-        "subscription": subscription["id"],
-        "subscription_item": item["id"],
-    }
-    return {"invoice_item_details": None, "subscription_item_details": inner, "type": "subscription_item_details"}
+def save(books: Books, invoice: Json) -> Json:
+    """Write it with the next instant at which time changes it: finalized, or tried again."""
+    due: float | None = None
+    if invoice["auto_advance"] and invoice["status"] == "draft":
+        due = invoice["automatically_finalizes_at"]
+    elif invoice["auto_advance"] and invoice["status"] == "open":
+        due = invoice["next_payment_attempt"]
+    return books.save(invoice, due=due)
 
 
-def build_line(invoice: str, item: Json, since: int, until: int, subscription: Json | None) -> Json:
-    """One invoice line from a line of a session or of a subscription."""
-    price, quantity = item["price"], int(item["quantity"])
-    amount = int(price["unit_amount"]) * quantity
-    return {
-        "id": new_id("il"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": price["currency"],
-        "description": item.get("description") or f"{quantity} × {price['id']}",
-        "discount_amounts": [],
-        "discountable": True,
-        "discounts": [],
-        "invoice": invoice,
-        "livemode": False,
-        "metadata": {},
-        "parent": _line_parent(item, subscription) if subscription else None,
-        "period": {"end": until, "start": since},
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-        },
-        "quantity": quantity,
-        "quantity_decimal": str(quantity),
-        "subscription": subscription["id"] if subscription else None,
-        "subtotal": amount,
-        "taxes": [],
-    }
+def of_subscription(books: Books, subscription: str, *statuses: str) -> list[Json]:
+    """The subscription's invoices in these states, newest first."""
+    marks = ", ".join("?" * len(statuses))
+    where = f"AND json_extract(body, '$._subscription') = ? AND json_extract(body, '$.status') IN ({marks})"
+    return books.store.all_of("invoice", where, subscription, *statuses)
 
 
-def _blank(books: Books, key: str, given: Json) -> Json:
-    """An open invoice without money, buyer or lines."""
-    return {
-        "id": key,
-        "object": "invoice",
-        **dict.fromkeys(_NOTHING),
-        **dict.fromkeys(_ZEROS, 0),
-        **{name: [] for name in _LISTS},
-        "account_country": "PL",
-        "attempted": False,
-        "auto_advance": False,
-        "automatic_tax": _NO_TAX,
-        "collection_method": "charge_automatically",
-        "created": books.stamp,
-        "customer_tax_exempt": "none",
-        "description": or_null(given.get("description")),
-        "effective_at": books.stamp,
-        "footer": or_null(given.get("footer")),
-        "hosted_invoice_url": f"{books.public_base}/invoices/{key}",
-        "invoice_pdf": f"{books.public_base}/invoices/{key}/pdf",
-        "issuer": {"type": "self"},
-        "livemode": False,
-        "metadata": merge_metadata({}, given.get("metadata")),
-        "number": f"PIASKOWNICA-{books.counter('invoice'):06d}",
-        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
-        "status": "open",
-        "status_transitions": {
-            "finalized_at": books.stamp,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
-        "total_taxes": [],
-    }
+def announce_draft(books: Books, invoice: Json, *, waits: bool) -> Json:
+    """Write the draft down; one that waits is finalized and collected about an hour later, by itself."""
+    if waits:
+        at = books.stamp + HOUR
+        invoice.update(auto_advance=True, automatically_finalizes_at=at, next_payment_attempt=at)
+    save(books, invoice)
+    books.emit("invoice.created", invoice)
+    return invoice
 
 
-def build_invoice(
-    books: Books,
-    customer: str,
-    email: str | None,
-    items: list[Json],
-    reason: str,
-    *,
-    data: Json | None = None,
-    subscription: Json | None = None,
-    period: tuple[int, int] | None = None,
-) -> Json:
-    """A whole open invoice over these lines, finalized and announced."""
-    key = new_id("in")
-    since, until = period or (books.stamp, books.stamp)
-    lines = [build_line(key, item, since, until, subscription) for item in items]
-    total = sum(int(line["amount"]) for line in lines)
-    invoice = {
-        **_blank(books, key, data or {}),
-        "amount_due": total,
-        "amount_remaining": total,
-        "billing_reason": reason,
-        "currency": items[0]["price"]["currency"],
-        "customer": customer,
-        "customer_email": email,
-        "lines": whole(lines, f"/v1/invoices/{key}/lines"),
-        "parent": _parent(subscription) if subscription else None,
-        "period_end": until,
-        "period_start": since,
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
-        "_subscription": subscription["id"] if subscription else None,
-    }
-    books.save(invoice)
-    books.emit("invoice.created", {**invoice, "status": "draft", "number": None, "effective_at": None})
+def finalize(books: Books, invoice: Json) -> Json:
+    """A draft becomes an open invoice with a number; what the customer has to their credit is used up first."""
+    invoice.update(status="open", effective_at=books.stamp, automatically_finalizes_at=None)
+    invoice["number"] = f"PIASKOWNICA-{books.counter('invoice'):06d}"
+    invoice["hosted_invoice_url"] = f"{books.public_base}/invoices/{invoice['id']}"
+    invoice["invoice_pdf"] = f"{books.public_base}/invoices/{invoice['id']}/pdf"
+    _stamp(books, invoice, "finalized_at")
+    if invoice["_subscription"]:
+        _use_balance(books, invoice)
+    save(books, invoice)
     books.emit("invoice.finalized", invoice)
     return invoice
 
 
-_NO_TAX: Json = {"disabled_reason": None, "enabled": False, "liability": None, "provider": None, "status": None}
+def _use_balance(books: Books, invoice: Json) -> None:
+    customer = books.find(invoice["customer"], "customer")
+    if customer is None or customer.get("deleted"):
+        return
+    before = int(customer["balance"])
+    due, left = due_after_balance(int(invoice["total"]), before)
+    invoice.update(starting_balance=before, ending_balance=left, amount_due=due, amount_remaining=due)
+    _set_balance(books, customer, left)
 
 
-def _parent(subscription: Json) -> Json:
-    inner = {"metadata": subscription["metadata"], "subscription": subscription["id"]}
-    return {"quote_details": None, "subscription_details": inner, "type": "subscription_details"}
+def _set_balance(books: Books, customer: Json, balance: int) -> None:
+    before = int(customer["balance"])
+    if balance != before:
+        customer["balance"] = balance
+        books.save(customer)
+        books.emit("customer.updated", customer, {"balance": before})
+
+
+def _stamp(books: Books, invoice: Json, moment: str) -> None:
+    invoice["status_transitions"] = {**invoice["status_transitions"], moment: books.stamp}
+
+
+def settled_once(books: Books, customer: Json, lines: list[Json], data: Json, intent: Json) -> Json:
+    """The invoice of a payment that asked for one: paid as soon as it is there."""
+    invoice = announce_draft(books, build_draft(books, customer, lines, "manual", data=data), waits=False)
+    return settle(books, finalize(books, invoice), intent)
 
 
 def attach(books: Books, invoice: Json, intent: Json) -> Json:
@@ -186,8 +81,8 @@ def attach(books: Books, invoice: Json, intent: Json) -> Json:
     payment: Json = known[0] if known else {"id": new_id("inpay"), "object": "invoice_payment"}
     paid = intent["status"] == "succeeded"
     payment |= {
-        "amount_paid": invoice["total"] if paid else None,
-        "amount_requested": invoice["total"],
+        "amount_paid": intent["amount"] if paid else None,
+        "amount_requested": intent["amount"],
         "created": payment.get("created", books.stamp),
         "currency": invoice["currency"],
         "invoice": invoice["id"],
@@ -200,78 +95,65 @@ def attach(books: Books, invoice: Json, intent: Json) -> Json:
     return books.save(public(payment), parent=invoice["id"])
 
 
-def settle(books: Books, invoice: Json, intent: Json) -> Json:
-    """The invoice is paid by this intent."""
-    invoice.update(status="paid", amount_paid=invoice["total"], amount_remaining=0, attempted=True)
-    invoice.update(attempt_count=invoice["attempt_count"] + 1, next_payment_attempt=None)
-    invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": books.stamp}
-    books.save(invoice)
-    attach(books, invoice, intent)
+def intent_of(books: Books, invoice: Json) -> Json | None:
+    """The payment intent of the invoice; None until the first try."""
+    known = books.store.children(invoice["id"], "invoice_payment")
+    return books.find(known[0]["payment"]["payment_intent"], "payment_intent") if known else None
+
+
+def settle(books: Books, invoice: Json, intent: Json | None) -> Json:
+    """The invoice is paid by this intent; by none when there was nothing left to collect."""
+    invoice.update(status="paid", amount_paid=invoice["amount_due"], amount_remaining=0, attempted=True)
+    invoice.update(auto_advance=False, next_payment_attempt=None)
+    if intent is not None:
+        invoice["attempt_count"] += 1
+        attach(books, invoice, intent)
+    _stamp(books, invoice, "paid_at")
+    save(books, invoice)
     books.emit("invoice.paid", invoice)
     books.emit("invoice.payment_succeeded", invoice)
     return invoice
 
 
 def bounce(books: Books, invoice: Json, intent: Json, again: int | None) -> Json:
-    """A try to pay the invoice failed; ``again`` is the instant of the next one."""
+    """A try to pay the invoice failed; ``again`` is the instant of the next one, None when there is none."""
+    before = {name: invoice[name] for name in ("attempt_count", "next_payment_attempt")}
     invoice.update(attempted=True, attempt_count=invoice["attempt_count"] + 1, next_payment_attempt=again)
-    books.save(invoice)
+    invoice["auto_advance"] = again is not None
     attach(books, invoice, intent)
+    save(books, invoice)
     books.emit("invoice.payment_failed", invoice)
+    books.emit("invoice.updated", invoice, before)
     return invoice
 
 
-def void(books: Books, _: Json, names: Mapping[str, str]) -> Json:
-    """POST /v1/invoices/{invoice}/void."""
-    invoice = books.get(names["invoice"], "invoice", "invoice")
-    if invoice["status"] != "open":
-        raise refused("You can only pass in open invoices.", code="invoice_not_editable")
-    invoice["status"] = "void"
-    invoice["status_transitions"] = {**invoice["status_transitions"], "voided_at": books.stamp}
-    books.save(invoice)
+def void(books: Books, invoice: Json) -> Json:
+    """Nobody owes it any more; what it took of the customer's credit, or gave to it, is taken back."""
+    customer = books.find(invoice["customer"], "customer")
+    if customer is not None and not customer.get("deleted") and invoice["ending_balance"] is not None:
+        moved = int(invoice["ending_balance"]) - int(invoice["starting_balance"])
+        _set_balance(books, customer, int(customer["balance"]) - moved)
+    invoice.update(status="void", auto_advance=False, next_payment_attempt=None)
+    _stamp(books, invoice, "voided_at")
+    save(books, invoice)
     books.emit("invoice.voided", invoice)
-    return public(invoice)
+    return invoice
 
 
-def update(books: Books, given: Json, names: Mapping[str, str]) -> Json:
-    """POST /v1/invoices/{invoice}: metadata and description."""
-    invoice = books.get(names["invoice"], "invoice", "invoice")
-    if "description" in given:
-        invoice["description"] = or_null(given["description"])
-    invoice["metadata"] = merge_metadata(cast("Json", invoice["metadata"]), given.get("metadata"))
-    books.save(invoice)
-    books.emit("invoice.updated", invoice)
-    return public(invoice)
+def write_off(books: Books, invoice: Json) -> Json:
+    """It is owed and will not be collected."""
+    invoice.update(status="uncollectible", auto_advance=False, next_payment_attempt=None)
+    _stamp(books, invoice, "marked_uncollectible_at")
+    save(books, invoice)
+    books.emit("invoice.marked_uncollectible", invoice)
+    return invoice
 
 
-def list_invoices(books: Books, given: Json, _: Mapping[str, str]) -> Json:
-    """GET /v1/invoices."""
-    found = of_kind("invoice").equal(given, "customer", "status", subscription="_subscription").spans(given, "created")
-    return page(books, found, "/v1/invoices", given)
-
-
-def list_payments(books: Books, given: Json, _: Mapping[str, str]) -> Json:
-    """GET /v1/invoice_payments."""
-    return page(books, of_kind("invoice_payment").equal(given, "invoice", "status"), "/v1/invoice_payments", given)
-
-
-_FILTER = {
-    **LIST,
-    "customer": text(),
-    "subscription": text(),
-    "status": choice("draft", "open", "paid", "uncollectible", "void"),
-    "created": span,
-}
-_ONE = "/v1/invoices/{invoice}"
-OPERATIONS = [
-    operation("GET", "/v1/invoices", list_invoices, _FILTER),
-    operation("GET", _ONE, lambda books, _, names: public(books.get(names["invoice"], "invoice", "invoice"))),
-    operation("POST", _ONE, update, {"metadata": metadata, "description": text(1500)}),
-    operation("POST", f"{_ONE}/void", void),
-    operation(
-        "GET",
-        "/v1/invoice_payments",
-        list_payments,
-        {**LIST, "invoice": text(), "status": choice("canceled", "open", "paid")},
-    ),
-]
+def leave_alone(books: Books, invoice: Json) -> Json:
+    """Time does nothing to it any more; a person may still pay it."""
+    if not invoice["auto_advance"]:
+        return invoice
+    invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
+    save(books, invoice)
+    books.emit("invoice.updated", invoice, {"auto_advance": True})
+    return invoice

@@ -36,11 +36,11 @@ class Filter:
             return self
         return self.add(f"{column} IN ({', '.join('?' * len(allowed))})", *allowed)
 
-    def spans(self, given: Json, *names: str) -> "Filter":
-        """Instants that must lie within the bounds given."""
+    def spans(self, given: Json, *names: str, within: str = "") -> "Filter":
+        """Instants that must lie within the bounds given; ``within`` is the path to where they stand."""
         for name in names:
             for bound, value in cast("Json", given.get(name, {})).items():
-                self.add(f"json_extract(body, '$.{name}') {_BOUNDS[bound]} ?", value)
+                self.add(f"json_extract(body, '$.{within}{name}') {_BOUNDS[bound]} ?", value)
         return self
 
 

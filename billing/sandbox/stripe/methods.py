@@ -3,8 +3,8 @@
 from typing import Any
 
 from billing.sandbox.stripe.books import Books, new_id
-from billing.sandbox.stripe.customers import address
 from billing.sandbox.stripe.errors import Json
+from billing.sandbox.stripe.params import or_null
 
 DELAYED = ("blik", "p24")
 """Methods whose answer may come after the parent has left the page."""
@@ -21,6 +21,12 @@ BANKS = {
     "citi_handlowy": "Citi Handlowy",
 }
 """Banks of P24 by Stripe's word for them."""
+
+
+def address(given: Json | None = None) -> Json:
+    """A whole address."""
+    names = ("city", "country", "line1", "line2", "postal_code", "state")
+    return {name: or_null((given or {}).get(name)) for name in names}
 
 
 def billing_details(email: str | None) -> Json:
@@ -107,19 +113,34 @@ def _card_details(card: Json, amount: int) -> Json:
     }
 
 
+_ATTEMPT = "payment_intent_payment_attempt_failed"
+_BANK_SAID_NO = "The payment was declined by the customer's bank."
 DECLINES = {
-    "card": ("card_declined", "generic_decline", "Your card was declined."),
-    "blik": ("payment_intent_authentication_failure", None, "The customer declined the payment in their banking app."),
-    "p24": ("payment_intent_payment_attempt_failed", None, "The payment was declined by the customer's bank."),
+    ("card", "declined"): ("card_declined", "generic_decline", "Your card was declined."),
+    ("card", "expired_card"): ("expired_card", "expired_card", "Your card has expired."),
+    ("blik", "declined"): (
+        "payment_intent_authentication_failure",
+        None,
+        "The customer declined the payment in their banking app.",
+    ),
+    ("blik", "off_session"): (_ATTEMPT, "insufficient_funds", _BANK_SAID_NO),
+    ("blik", "too_large"): (_ATTEMPT, "payment_limit_exceeded", "The payment exceeds the limit of the BLIK mandate."),
+    ("blik", "mandate_inactive"): (
+        "payment_intent_mandate_invalid",
+        None,
+        "The provided mandate is inactive and can not be used for the payment intent.",
+    ),
+    ("p24", "declined"): (_ATTEMPT, None, _BANK_SAID_NO),
 }
-"""Error code, decline code and words of a refused payment, by method."""
+"""Error code, decline code and words of a refused payment, by method and reason."""
 
 
-def decline_error(method: Json, charge: str | None) -> Json:
+def decline_error(method: Json, charge: str | None, why: str = "declined") -> Json:
     """``last_payment_error`` of a refused attempt."""
-    code, decline, message = DECLINES[str(method["type"])]
+    code, decline, message = DECLINES[(str(method["type"]), why)]
     error: Json = {"code": code, "doc_url": f"https://docs.stripe.com/error-codes/{code.replace('_', '-')}"}
-    error |= {"message": message, "payment_method": method, "type": "card_error"}
+    kind = "invalid_request_error" if code == "payment_intent_mandate_invalid" else "card_error"
+    error |= {"message": message, "payment_method": method, "type": kind}
     if decline:
         error["decline_code"] = decline
     if charge:

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from billing.sandbox.stripe import checkout_flow, subscription_calls, subscriptions
+from billing.sandbox.stripe import checkout_flow, subscription_calls
 from billing.sandbox.stripe.books import Books
 from billing.sandbox.stripe.errors import Json
 from billing.sandbox.stripe.methods import BANKS
+from billing.sandbox.stripe.periods import ends
 
 _HERE = Path(__file__).parent / "templates"
 _WARSAW = ZoneInfo("Europe/Warsaw")
@@ -155,7 +156,7 @@ def show_portal(books: Books, key: str) -> Page:
 def _row(subscription: Json) -> dict[str, Any]:
     item = subscription["items"]["data"][0]
     words = f"{money(int(item['price']['unit_amount']) * int(item['quantity']), subscription['currency'])}"
-    until = day(subscriptions.ends(subscription))
+    until = day(ends(subscription))
     row: dict[str, Any] = {"id": subscription["id"], "words": words, "action": None, "button": None}
     if subscription["status"] == "canceled":
         return {**row, "state": f"Zakończona {day(subscription['ended_at'])}."}

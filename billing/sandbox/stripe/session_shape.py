@@ -148,6 +148,7 @@ def build_session(books: Books, given: Json, items: list[Json], kinds: list[str]
     }
     session["_intent_data"] = given.get("payment_intent_data") or {}
     session["_subscription_data"] = given.get("subscription_data") or {}
+    session["_blik"] = (given.get("payment_method_options") or {}).get("blik") or {}
     session["_charge"] = None
     return session
 

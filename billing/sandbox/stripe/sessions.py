@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from billing.sandbox.stripe import checkout_flow
+from billing.sandbox.stripe import checkout_flow, mandates
 from billing.sandbox.stripe.books import Books, public
 from billing.sandbox.stripe.catalogue import PRICE_DATA, price_from
 from billing.sandbox.stripe.errors import Json, StripeError, invalid
@@ -22,6 +22,7 @@ from billing.sandbox.stripe.params import (
     text,
 )
 from billing.sandbox.stripe.session_shape import build_item, build_session
+from billing.sandbox.stripe.subscription_rules import BILLING_MODE, MANDATE_OPTIONS
 
 _LEAST = {"pln": 200, "eur": 50}
 """Least amount of a payment in minor units: 2.00 zł (domain 4.2)."""
@@ -54,7 +55,10 @@ _INTENT_DATA = nested(
         "statement_descriptor_suffix": text(22),
     }
 )
-_SUBSCRIPTION_DATA = nested({"description": text(500), "metadata": metadata})
+_SUBSCRIPTION_DATA = nested({"billing_mode": BILLING_MODE, "description": text(500), "metadata": metadata})
+_METHOD_OPTIONS = nested(
+    {"blik": nested({"mandate_options": MANDATE_OPTIONS, "setup_future_usage": choice("", "none", "off_session")})}
+)
 _INVOICE_CREATION = nested(
     {
         "enabled": boolean,
@@ -79,6 +83,7 @@ _CREATE = {
     "invoice_creation": _INVOICE_CREATION,
     "allowed_payment_method_types": listed(text(), 20),
     "excluded_payment_method_types": listed(text(), 20),
+    "payment_method_options": _METHOD_OPTIONS,
     "ui_mode": choice("hosted_page"),
 }
 
@@ -133,10 +138,20 @@ def _check_lines(given: Json, items: list[Json]) -> None:
         raise invalid(message, code="amount_too_small", param="line_items")
 
 
-def _kinds(given: Json, currency: str) -> list[str]:
-    """Methods offered: what the mode can do, within what is allowed and not excluded."""
+def _kinds(given: Json, currency: str, total: int) -> list[str]:
+    """Methods offered: what the mode can do, within what is allowed and not excluded.
+
+    Renewing BLIK is offered only where it is asked for by name, and never above what a mandate can carry.
+    """
     once = given["mode"] == "payment" and not (given.get("payment_intent_data") or {}).get("setup_future_usage")
     kinds = ["card", "blik", "p24"] if once and currency == "pln" else ["card"]
+    if given["mode"] == "subscription" and "blik" in given.get("allowed_payment_method_types", []):
+        kinds = ["card", "blik"] if currency == "pln" else ["card"]
+        if total > mandates.MOST:
+            message = (
+                f"The amount due must be no more than {mandates.MOST / 100:.2f} zł to use BLIK in `subscription` mode."
+            )
+            raise invalid(message, code="amount_too_large", param="line_items")
     allowed = cast("list[str]", given.get("allowed_payment_method_types", kinds))
     excluded = cast("list[str]", given.get("excluded_payment_method_types", []))
     offered = [kind for kind in kinds if kind in allowed and kind not in excluded]
@@ -169,7 +184,8 @@ def create(books: Books, given: Json, _: Mapping[str, str]) -> Json:
     customer = books.get(given["customer"], "customer", "customer", in_path=False) if given.get("customer") else None
     items = _lines(books, given)
     _check_lines(given, items)
-    session = build_session(books, given, items, _kinds(given, str(items[0]["currency"])), customer)
+    total = sum(int(item["amount_total"]) for item in items)
+    session = build_session(books, given, items, _kinds(given, str(items[0]["currency"]), total), customer)
     books.save(session, due=session["expires_at"])
     for item in items:
         books.save(item, parent=session["id"])

@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from billing.sandbox.stripe import checkout_flow, control, deliveries, events, pages, refunds, subscriptions
+from billing.sandbox.stripe import control, deliveries, events, pages, timeline
 from billing.sandbox.stripe.api import Answer, Api, Request
 from billing.sandbox.stripe.books import Asking, Books
-from billing.sandbox.stripe.errors import Json
 from billing.sandbox.stripe.store import Store
 
 _ROOMS = re.compile(r"^.*?(/(?:v1|pay|control|portal|receipts|invoices|assets)(?:/.*)?)$")
 _LARGEST = 1_000_000
 _log = logging.getLogger(__name__)
+_BATCH = 100
+"""So many due things are done in one transaction."""
 _NAP = 0.2
 """Seconds of real time between looks at a clock that others may move."""
 
@@ -60,8 +61,8 @@ class StripeStandIn:
 
     def next_due(self) -> datetime | None:
         """The earliest instant at which something is or becomes due; None when nothing will."""
-        row = self._store.one("SELECT min(due) FROM objects WHERE due IS NOT NULL")
-        instants = [instant for instant in (row[0], self._postman.next_due()) if instant is not None]
+        both = (self._store.next_due(), self._postman.next_due())
+        instants = [instant for instant in both if instant is not None]
         return datetime.fromtimestamp(min(instants), UTC) if instants else None
 
     async def deliver_due(self) -> int:
@@ -76,11 +77,7 @@ class StripeStandIn:
 
     def _pass_time(self) -> int:
         with self._store.transaction():
-            books = self._books()
-            due = self._store.due_objects(books.instant)
-            for body in due:
-                _come_due(books, body)
-        return len(due)
+            return timeline.pass_time(self._books(), _BATCH)
 
     async def run(self) -> None:
         """Delivers promptly until cancelled: at once after a change, and whenever the clock has come to something."""
@@ -161,15 +158,6 @@ class StripeStandIn:
         if (room, key) == ("assets", "pay.css") and reading:
             return pages.stylesheet()
         return pages.not_there()
-
-
-def _come_due(books: Books, body: Json) -> None:
-    if body["object"] == "checkout.session":
-        checkout_flow.expire(books, body)
-    elif body["object"] == "subscription":
-        subscriptions.come_due(books, body)
-    else:
-        refunds.finish(books, body, good=False)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,217 +1,200 @@
-"""Subscriptions: begun at checkout, renewed when their period ends, past due when the card says no, ended."""
+"""The life of a subscription: begun, renewed when its period ends, past due when the bank says no, paused, ended."""
 
-import calendar
-from datetime import UTC, datetime
-from typing import cast
+import copy
+from typing import Any, cast
 
-from billing.sandbox.stripe import intents, invoices
-from billing.sandbox.stripe.books import Books, new_id, whole
+from billing.sandbox.stripe import collecting, invoices
+from billing.sandbox.stripe.books import Books
 from billing.sandbox.stripe.errors import Json
-from billing.sandbox.stripe.params import merge_metadata, or_null
+from billing.sandbox.stripe.invoice_shape import build_draft, period_line, plain_line
+from billing.sandbox.stripe.periods import HOUR, after, ends, items_of, rhythm, starts
+from billing.sandbox.stripe.subscription_shape import build_subscription
 
-_RETRY = 3 * 86400
-_TRIES = 4
-"""A refused renewal is tried four times, three days apart; then the subscription ends."""
-_NOTHING = (
-    "application",
-    "application_fee_percent",
-    "billing_cycle_anchor_config",
-    "billing_thresholds",
-    "cancel_at",
-    "canceled_at",
-    "customer_account",
-    "days_until_due",
-    "default_source",
-    "ended_at",
-    "latest_invoice",
-    "managed_payments",
-    "next_pending_invoice_item_invoice",
-    "on_behalf_of",
-    "pause_collection",
-    "pending_invoice_item_interval",
-    "pending_setup_intent",
-    "pending_update",
-    "schedule",
-    "test_clock",
-    "transfer_data",
-    "trial_end",
-    "trial_start",
-)
-_CLASSIC: Json = {"flexible": None, "type": "classic"}
-
-
-def after(anchor: int, interval: str, count: int) -> int:
-    """The instant ``count`` intervals after the anchor; a month without the anchor's day uses its last day."""
-    if interval in ("day", "week"):
-        return anchor + count * 86400 * (7 if interval == "week" else 1)
-    start = datetime.fromtimestamp(anchor, UTC)
-    months = start.year * 12 + start.month - 1 + count * (12 if interval == "year" else 1)
-    year, month = divmod(months, 12)
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
-    return int(start.replace(year=year, month=month + 1, day=day).timestamp())
-
-
-def _item(books: Books, subscription: str, line: Json, since: int, until: int) -> Json:
-    return {
-        "id": new_id("si", 14),
-        "object": "subscription_item",
-        "billing_thresholds": None,
-        "created": books.stamp,
-        "current_period_end": until,
-        "current_period_start": since,
-        "discounts": [],
-        "metadata": {},
-        "price": line["price"],
-        "quantity": line["quantity"],
-        "subscription": subscription,
-        "tax_rates": [],
-    }
-
-
-def _build(books: Books, customer: str, lines: list[Json], method: Json, data: Json) -> Json:
-    key = new_id("sub")
-    recurring = lines[0]["price"]["recurring"]
-    until = after(books.stamp, str(recurring["interval"]), int(recurring["interval_count"]))
-    items = [_item(books, key, line, books.stamp, until) for line in lines]
-    return {
-        "id": key,
-        "object": "subscription",
-        **dict.fromkeys(_NOTHING),
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-        "billing_cycle_anchor": books.stamp,
-        "billing_mode": _CLASSIC,
-        "billing_schedules": [],
-        "cancel_at_period_end": False,
-        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
-        "collection_method": "charge_automatically",
-        "created": books.stamp,
-        "currency": lines[0]["currency"],
-        "customer": customer,
-        "default_payment_method": method["id"],
-        "default_tax_rates": [],
-        "description": or_null(data.get("description")),
-        "discounts": [],
-        "invoice_settings": {"account_tax_ids": None, "custom_fields": None, "description": None, "footer": None}
-        | {"issuer": {"type": "self"}},
-        "items": whole(items, f"/v1/subscription_items?subscription={key}"),
-        "livemode": False,
-        "metadata": merge_metadata({}, data.get("metadata")),
-        "payment_settings": {"payment_method_options": None, "payment_method_types": None}
-        | {"save_default_payment_method": "off"},
-        "start_date": books.stamp,
-        "status": "incomplete",
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-        "_renewals": "succeeded",
-        "_cycle": 1,
-    }
-
-
-def _items(subscription: Json) -> list[Json]:
-    return cast("list[Json]", subscription["items"]["data"])
-
-
-def ends(subscription: Json) -> int:
-    """The end of the period that is paid for (or asked to be): it stands on the item."""
-    return int(_items(subscription)[0]["current_period_end"])
+_INCOMPLETE = 23 * HOUR
+"""A subscription whose first payment failed waits so long for another try."""
+_RUNNING = ("active", "past_due", "unpaid")
+OVER = ("canceled", "incomplete_expired")
 
 
 def save(books: Books, subscription: Json) -> Json:
     """Write it with the next instant at which time changes it."""
     due: float | None = None
-    if subscription["status"] == "active":
-        due = min(ends(subscription), subscription["cancel_at"] or ends(subscription))
-    elif subscription["status"] == "past_due":
-        due = subscription["_retry_at"]
+    if subscription["status"] in _RUNNING:
+        pause: Json = subscription["pause_collection"] or {}
+        instants = (ends(subscription), subscription["cancel_at"], pause.get("resumes_at"))
+        due = min(instant for instant in instants if instant is not None)
+    elif subscription["status"] == "incomplete":
+        due = subscription["created"] + _INCOMPLETE
     return books.save(subscription, due=due)
 
 
-def _charge(books: Books, subscription: Json, invoice: Json, method: Json, outcome: str, email: str | None) -> bool:
-    given = {"customer": subscription["customer"], "metadata": {}}
-    intent = intents.build_intent(books, int(invoice["total"]), str(invoice["currency"]), ["card"], given)
-    charge = intents.start(books, intent, method, email)
-    if outcome == "succeeded":
-        intents.succeed(books, intent, charge)
-        invoices.settle(books, invoice, intent)
-        return True
-    intents.fail(books, intent, charge)
-    last = int(invoice["attempt_count"]) + 1 >= _TRIES
-    invoices.bounce(books, invoice, intent, None if last else books.stamp + _RETRY)
-    return False
-
-
-def begin(books: Books, customer: str, email: str, lines: list[Json], method: Json, data: Json) -> Json:
-    """A paid subscription, with its first invoice; time renews it from here."""
-    lines = [line for line in lines if line["price"]["recurring"]] + [
-        line for line in lines if not line["price"]["recurring"]
-    ]
-    recurring = [line for line in lines if line["price"]["recurring"]]
-    subscription = _build(books, customer, recurring, method, data)
-    billed = [*_items(subscription), *lines[len(recurring) :]]
-    period = (books.stamp, ends(subscription))
-    books.emit("customer.subscription.created", subscription)
-    invoice = invoices.build_invoice(
-        books, customer, email, billed, "subscription_create", subscription=subscription, period=period
-    )
-    _charge(books, subscription, invoice, method, "succeeded", email)
-    subscription.update(status="active", latest_invoice=invoice["id"])
+def tell(books: Books, subscription: Json, before: Json) -> Json:
+    """Write it down and announce what changed against ``before``; silent when nothing did."""
     save(books, subscription)
-    books.emit("customer.subscription.updated", subscription, {"status": "incomplete", "latest_invoice": None})
+    changed = {
+        name: value for name, value in before.items() if not name.startswith("_") and subscription.get(name) != value
+    }
+    if changed:
+        books.emit("customer.subscription.updated", subscription, changed)
     return subscription
 
 
-def come_due(books: Books, subscription: Json) -> None:
-    """Time has come: end it, renew it, or try again to collect."""
-    ended = subscription["cancel_at_period_end"] or (subscription["cancel_at"] or books.instant + 1) <= books.instant
-    if subscription["status"] == "active" and ended:
-        end(books, subscription, "cancellation_requested")
-    elif subscription["status"] == "active":
-        _renew(books, subscription)
-    elif subscription["status"] == "past_due":
-        _collect(books, subscription, books.get(subscription["latest_invoice"], "invoice"))
+def begin(books: Books, customer: Json, lines: list[Json], method: Json, given: Json) -> Json:
+    """A subscription with its first invoice, which is tried at once; ``incomplete`` when that fails.
 
-
-def _renew(books: Books, subscription: Json) -> None:
-    recurring = _items(subscription)[0]["price"]["recurring"]
-    since = ends(subscription)
-    cycle = int(subscription["_cycle"]) + 1
-    anchor, count = int(subscription["billing_cycle_anchor"]), int(recurring["interval_count"])
-    until = after(anchor, str(recurring["interval"]), count * cycle)
-    for item in _items(subscription):
-        item.update(current_period_start=since, current_period_end=until)
-    subscription["_cycle"] = cycle
-    email = (books.find(subscription["customer"], "customer") or {}).get("email")
-    invoice = invoices.build_invoice(
-        books,
-        str(subscription["customer"]),
-        email,
-        _items(subscription),
-        "subscription_cycle",
-        subscription=subscription,
-        period=(since, until),
-    )
-    subscription["latest_invoice"] = invoice["id"]
-    _collect(books, subscription, invoice)
-
-
-def _collect(books: Books, subscription: Json, invoice: Json) -> None:
-    method = books.get(subscription["default_payment_method"], "payment_method")
-    before = {"status": subscription["status"]}
-    outcome, email = str(subscription["_renewals"]), invoice["customer_email"]
-    if _charge(books, subscription, invoice, method, outcome, email):
-        subscription["status"] = "active"
-    elif int(invoice["attempt_count"]) >= _TRIES:
-        end(books, subscription, "payment_failed")
-        return
-    else:
-        subscription.update(status="past_due", _retry_at=books.stamp + _RETRY)
+    ``lines`` have a price and a quantity; those of a one-time price stand on the first invoice only.
+    """
+    recurring = [line for line in lines if line["price"]["recurring"]]
+    once = [line for line in lines if not line["price"]["recurring"]]
+    subscription = build_subscription(books, customer["id"], recurring, str(method["id"]), given)
     save(books, subscription)
-    books.emit("customer.subscription.updated", subscription, before)
+    books.emit("customer.subscription.created", subscription)
+    before = copy.deepcopy(subscription)
+    drafts = periods(books, subscription)
+    drafts += [plain_line(books, line, subscription["id"]) for line in once]
+    invoice = build_draft(books, customer, drafts, "subscription_create", subscription=subscription)
+    subscription["latest_invoice"] = invoice["id"]
+    invoices.finalize(books, invoices.announce_draft(books, invoice, waits=False))
+    if collecting.try_once(books, invoice, subscription):
+        subscription["status"] = "active"
+    return tell(books, subscription, before)
 
 
-def end(books: Books, subscription: Json, reason: str) -> None:
-    """It is over, now."""
-    details = {**subscription["cancellation_details"], "reason": reason}
+def periods(books: Books, subscription: Json) -> list[Json]:
+    """Lines for the whole present period of every item."""
+    span = (starts(subscription), ends(subscription))
+    return [period_line(books, item, subscription["id"], *span) for item in items_of(subscription)]
+
+
+def come_due(books: Books, subscription: Json) -> None:
+    """Time has come: give it up, collect again, end it or renew it."""
+    pause: Json = subscription["pause_collection"] or {}
+    at_end = subscription["cancel_at_period_end"] and ends(subscription) <= books.instant
+    if subscription["status"] == "incomplete":
+        _expire(books, subscription)
+    elif (pause.get("resumes_at") or books.instant + 1) <= books.instant:
+        before = dict(subscription)
+        subscription["pause_collection"] = None
+        tell(books, subscription, before)
+    elif at_end or (subscription["cancel_at"] or books.instant + 1) <= books.instant:
+        end(books, subscription, "cancellation_requested")
+    elif ends(subscription) <= books.instant:
+        renew(books, subscription)
+    else:
+        save(books, subscription)
+
+
+def _expire(books: Books, subscription: Json) -> None:
+    before = dict(subscription)
+    subscription.update(status="incomplete_expired", ended_at=books.stamp)
+    for invoice in invoices.of_subscription(books, subscription["id"], "open"):
+        invoices.void(books, invoice)
+    tell(books, subscription, before)
+
+
+def following(subscription: Json) -> tuple[int, int]:
+    """The period after the present one, on the anchor's day."""
+    until = after(int(subscription["billing_cycle_anchor"]), *_times(subscription, int(subscription["_cycle"]) + 1))
+    return ends(subscription), until
+
+
+def _times(subscription: Json, cycle: int) -> tuple[str, int]:
+    interval, count = rhythm(items_of(subscription)[0])
+    return interval, count * cycle
+
+
+def renew(books: Books, subscription: Json) -> Json:
+    """A new period, with an invoice for it that is collected about an hour later; its draft."""
+    before = copy.deepcopy(subscription)
+    gathered = (starts(subscription), ends(subscription))
+    since, until = following(subscription)
+    for item in items_of(subscription):
+        item.update(current_period_start=since, current_period_end=until)
+    subscription["_cycle"] += 1
+    lines = [*pending(subscription), *periods(books, subscription)]
+    subscription["_pending"] = []
+    invoice = bill(books, subscription, lines, "subscription_cycle", gathered)
+    tell(books, subscription, before)
+    return invoice
+
+
+def pending(subscription: Json) -> list[Json]:
+    """Prorations that wait for the next invoice."""
+    return cast("list[Json]", subscription["_pending"])
+
+
+def bill(books: Books, subscription: Json, lines: list[Json], reason: str, gathered: tuple[int, int]) -> Json:
+    """A draft over these lines, as the subscription's latest invoice; what happens to it then depends on its state."""
+    customer = books.get(subscription["customer"], "customer")
+    invoice = build_draft(books, customer, lines, reason, subscription=subscription, period=gathered)
+    subscription["latest_invoice"] = invoice["id"]
+    pause: Json | None = subscription["pause_collection"]
+    invoices.announce_draft(books, invoice, waits=pause is None and subscription["status"] != "unpaid")
+    if pause and pause["behavior"] != "keep_as_draft":
+        invoices.finalize(books, invoice)
+        ending = invoices.void if pause["behavior"] == "void" else invoices.write_off
+        ending(books, invoice)
+    return invoice
+
+
+def invoice_come_due(books: Books, invoice: Json) -> None:
+    """An invoice's hour is over, or the day of the next try has come."""
+    if invoice["status"] == "draft":
+        invoices.finalize(books, invoice)
+    collect(books, invoice)
+
+
+def collect(books: Books, invoice: Json) -> bool:
+    """Try to collect an open invoice of a subscription, and make of the subscription what follows from it."""
+    subscription = books.get(invoice["_subscription"], "subscription")
+    good = collecting.try_once(books, invoice, subscription)
+    follow(books, invoice, good=good)
+    return good
+
+
+def follow(books: Books, invoice: Json, *, good: bool) -> None:
+    """What the outcome of a try makes of the invoice's subscription; one that is over stays over."""
+    subscription = books.find(invoice["_subscription"], "subscription")
+    if subscription is None or subscription["status"] in OVER:
+        return
+    before = dict(subscription)
+    latest = subscription["latest_invoice"] == invoice["id"]
+    if good and latest and subscription["status"] == "paused":
+        _wake(books, subscription)
+    elif good and latest:
+        subscription["status"] = "active"
+    elif not good and subscription["status"] == "active":
+        subscription["status"] = "past_due"
+    tell(books, subscription, before)
+    if not good and subscription["status"] == "past_due" and invoice["next_payment_attempt"] is None:
+        _give_up(books, subscription)
+
+
+def _wake(books: Books, subscription: Json) -> None:
+    """A subscription that was to be resumed when its invoice is paid; another paused one stays so."""
+    if subscription.pop("_resuming", False):
+        subscription["status"] = "active"
+        subscription.pop("status_details", None)
+        books.emit("customer.subscription.resumed", subscription)
+
+
+def _give_up(books: Books, subscription: Json) -> None:
+    wanted = collecting.given_up(books)
+    if wanted == "canceled":
+        end(books, subscription, "payment_failed")
+    elif wanted == "unpaid":
+        before = dict(subscription)
+        subscription["status"] = "unpaid"
+        tell(books, subscription, before)
+
+
+def end(books: Books, subscription: Json, reason: str, **said: Any) -> Json:
+    """It is over, now. What is still owed stays owed, and is asked for no more by itself."""
+    details = {**subscription["cancellation_details"], **said, "reason": reason}
     subscription.update(status="canceled", ended_at=books.stamp, cancellation_details=details)
     subscription["canceled_at"] = subscription["canceled_at"] or books.stamp
     save(books, subscription)
+    for invoice in invoices.of_subscription(books, subscription["id"], "draft", "open"):
+        invoices.leave_alone(books, invoice)
     books.emit("customer.subscription.deleted", subscription)
+    return subscription

@@ -1,0 +1,64 @@
+"""The sales of a month as the tax office wants them listed: each row with exactly one JPK marker, and the ledger's sums
+(R104, R111)."""
+
+from datetime import date
+from typing import cast
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.invoices.rules import MARKERS, Marker, Path
+from billing.invoices.tables import InvoiceRow
+from billing.ledger import reports
+from billing.ledger.reports import Movement
+
+
+class Sold(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale, or what a refund took back of one, on its day. `number` is that of KSeF, or the invoice's own; `awaits`
+    says that a correction of an invoice has been asked for and is not issued yet."""
+
+    on: date
+    order: str
+    payment: str
+    cause: str
+    rate_percent: int
+    net: int
+    vat: int
+    gross: int
+    marker: Marker
+    number: str | None
+    awaits: bool = False
+
+
+async def sold_in(session: AsyncSession, first: date, last: date) -> list[Sold]:
+    """Every sale and every refund booked from the first to the last day, in order."""
+    papers = await _papers(session)
+    return [_entry(found, papers) for found in await reports.sold_in(session, first, last)]
+
+
+async def _papers(session: AsyncSession) -> dict[str, InvoiceRow]:
+    """Issued invoices by payment, issued corrections by refund."""
+    rows = await session.scalars(select(InvoiceRow).where(InvoiceRow.state == "issued"))
+    return {row.refund or row.payment: row for row in rows}
+
+
+def _entry(found: Movement, papers: dict[str, InvoiceRow]) -> Sold:
+    sale = found.sale
+    kind, _, fact = found.cause.partition(":")
+    invoice = papers.get(sale.payment)
+    paper = invoice if kind == "payment" else papers.get(fact.partition(":")[0])
+    shown = paper or invoice
+    return Sold(
+        on=found.on,
+        order=sale.order_id,
+        payment=sale.payment,
+        cause=found.cause,
+        rate_percent=sale.vat_rate_percent,
+        net=found.net,
+        vat=found.vat,
+        gross=found.net + found.vat,
+        marker=MARKERS[cast("Path", shown.path) if shown else None],
+        number=(paper.ksef_number or paper.number) if paper else None,
+        awaits=invoice is not None and paper is None,
+    )

@@ -1,0 +1,33 @@
+"""Many rights at once: which orders' rights are in force."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Text, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.subscriptions.rules import LIVE
+from billing.subscriptions.tables import RenewalRow, SubscriptionRow
+
+
+async def orders_in_force(session: AsyncSession, orders: Collection[str], at: datetime) -> set[str]:
+    """Those of these orders that still give somebody a right at `at` or later."""
+    if not orders:
+        return set()
+    named = SubscriptionRow.order_id == any_(literal(sorted(set(orders)), ARRAY(Text)))
+    query = select(SubscriptionRow.order_id).where(
+        named, SubscriptionRow.state.in_(sorted(LIVE)), SubscriptionRow.until > at
+    )
+    return {order for order in await session.scalars(query) if order is not None}
+
+
+async def renewals_of_customers(session: AsyncSession, customers: Collection[str]) -> dict[str, tuple[str, str]]:
+    """For each of these customers of the provider's that renew with us: the order, and the provider's subscription."""
+    if not customers:
+        return {}
+    query = select(RenewalRow.provider_customer, RenewalRow.order_id, RenewalRow.provider_id).where(
+        RenewalRow.provider_customer == any_(literal(sorted(set(customers)), ARRAY(Text))),
+        RenewalRow.provider_id.is_not(None),
+    )
+    return {str(customer): (order, str(name)) for customer, order, name in await session.execute(query)}
