@@ -139,12 +139,13 @@ async def _begin(session: AsyncSession, order: OrderRow, captured_at: datetime, 
 
 async def give_back(
     session: AsyncSession, order: OrderRow, payment: Payment, amount: int, reason: Reason, at: datetime, *,
-    approved_by: str = SYSTEM, ended_on: date | None = None, is_told_otherwise: bool = False,
+    approved_by: str = SYSTEM, ended_on: date | None = None, is_told_otherwise: bool = False, scope: str = "",
 ) -> Refund:  # fmt: skip
     """Money that bought nothing, or nothing any more, goes back; the reason stays with it (R49, R57, R79). `ended_on`
-    is the last day of service where the right ends with it; a letter of its own may tell the buyer otherwise."""
+    is the last day of service where the right ends with it; a letter of its own may tell the buyer otherwise. For one
+    reason and `scope`, the payment unless said otherwise, there is one refund (I13)."""
     refund, is_new = await refunds.reserve_refund(
-        session, payment.id, amount, reason, approved_by, at, scope=payment.payment_id
+        session, payment.id, amount, reason, approved_by, at, scope=scope or payment.payment_id
     )
     if is_new:
         await ledger.book_refund_owed(session, payment.payment_id, refund.public_id, amount, at, ended_on=ended_on)

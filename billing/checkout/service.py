@@ -261,9 +261,12 @@ async def record_informed(session: AsyncSession, order: str, at: datetime) -> No
     row.informed_at = row.informed_at or at
 
 
-async def orders_of(session: AsyncSession, account: str) -> list[OrderRow]:
+async def orders_of(session: AsyncSession, account: str, *, lock: bool = False) -> list[OrderRow]:
     """The account's orders, oldest first."""
-    return list(await session.scalars(select(OrderRow).where(OrderRow.account == account).order_by(OrderRow.id)))
+    query = select(OrderRow).where(OrderRow.account == account).order_by(OrderRow.id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return list(await session.scalars(query))
 
 
 async def consents_of(session: AsyncSession, row: OrderRow) -> list[ConsentRow]:
@@ -275,7 +278,7 @@ async def forget_buyer(session: AsyncSession, account: str, at: datetime) -> lis
     """Take the account off its orders; open ones are closed, so that money which still comes goes back (R57, R88).
     Answers when the paid ones were paid.
     """
-    rows = await orders_of(session, account)
+    rows = await orders_of(session, account, lock=True)
     for row in rows:
         if row.state == "incomplete":
             close(session, row, "expired", at)

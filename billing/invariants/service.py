@@ -20,6 +20,8 @@ SETTLED: Final = timedelta(minutes=15)
 SHOWN: Final = 20
 SUBJECT: Final = "invariants"
 HOUR: Final = 4
+QUIET: Final = timedelta(days=7)
+"""After so long without a line in the audit trail the nights are left out."""
 _ASKED: Final = "invariants.asked"
 _PATIENCE: Final = text("set local statement_timeout = '15min'")
 _STATEMENTS: Final = {query: text(query.bounded(SHOWN + 1)) for query in QUERIES}
@@ -63,10 +65,22 @@ async def ask_of_the_night(session: AsyncSession, at: datetime) -> tuple[Finding
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Four in the morning in Warsaw of the day after the last time, or after the first line of the audit trail."""
-    last = select(func.max(AuditRow.at)).where(AuditRow.subject == SUBJECT)
-    since = await session.scalar(last) or await session.scalar(select(AuditRow.at).order_by(AuditRow.id).limit(1))
-    return None if since is None else at_hour(day_of(since) + timedelta(days=1), HOUR)
+    """Four in the morning in Warsaw of the day after the last time, or after the first line of the audit trail. Once
+    nothing has happened for a week, it is asked once a week until something does."""
+    last = await session.scalar(select(func.max(AuditRow.at)).where(AuditRow.subject == SUBJECT))
+    if last is None:
+        first = await session.scalar(select(AuditRow.at).order_by(AuditRow.id).limit(1))
+        return None if first is None else _night_after(first)
+    latest = await session.scalar(
+        select(AuditRow.at).where(AuditRow.subject != SUBJECT).order_by(AuditRow.id.desc()).limit(1)
+    )
+    if latest is not None and latest > last - QUIET:
+        return _night_after(last)
+    return at_hour(day_of(last) + QUIET, HOUR)
+
+
+def _night_after(at: datetime) -> datetime:
+    return at_hour(day_of(at) + timedelta(days=1), HOUR)
 
 
 async def last_answer(session: AsyncSession) -> int:

@@ -34,6 +34,11 @@ def new_id(at: datetime) -> UUID:
     return UUID(int=value)
 
 
+def last_id(at: datetime) -> UUID:
+    """The last key that is made in the millisecond of an instant: keys sort by time, and need no other index."""
+    return UUID(int=(int(at.timestamp() * 1000) + 1 << 80) - 1)
+
+
 def public(prefix: str, key: UUID) -> str:
     """The text a stranger sees for `key`."""
     number = key.int

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.errors import NotFound
-from billing.kernel.ids import parse, public
+from billing.kernel.ids import last_id, parse, public
 from billing.payments.tables import IntentRow, PaymentRow, RefundRow
 from billing.payments.values import KnownPayment, KnownRefund
 
@@ -91,22 +91,17 @@ async def refunds_of_orders(session: AsyncSession, orders: Collection[str]) -> l
 
 async def call_before(session: AsyncSession, at: datetime) -> datetime | None:
     """When the provider was last asked for anything about money, at `at` or before."""
-    return await _call(session, IntentRow.id <= _bound(at), IntentRow.id.desc())
+    return await _call(session, IntentRow.id <= last_id(at), IntentRow.id.desc())
 
 
 async def call_after(session: AsyncSession, at: datetime) -> datetime | None:
     """When the provider was first asked for anything about money after `at`."""
-    return await _call(session, IntentRow.id > _bound(at), IntentRow.id)
+    return await _call(session, IntentRow.id > last_id(at), IntentRow.id)
 
 
 async def _call(session: AsyncSession, place: ColumnElement[bool], order: Any) -> datetime | None:
     query = select(IntentRow.created_at).where(IntentRow.kind != _NOT_A_CALL_ABOUT_MONEY, place)
     return await session.scalar(query.order_by(order).limit(1))
-
-
-def _bound(at: datetime) -> UUID:
-    """The last key that is made in the millisecond of an instant: keys sort by time, and need no other index."""
-    return UUID(int=(int(at.timestamp() * 1000) + 1 << 80) - 1)
 
 
 async def _payments(session: AsyncSession, *wanted: ColumnElement[bool]) -> list[KnownPayment]:

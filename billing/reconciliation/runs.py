@@ -19,7 +19,7 @@ RunKind = Literal["recent", "nightly", "on_demand"]
 HOUR: Final = timedelta(hours=1)
 LIVELY: Final = timedelta(days=1)
 """How long after we last asked the provider for anything it is looked at every hour; then the nights are enough."""
-NIGHT: Final = 3
+NIGHT: Final = 4
 """The hour in Warsaw after which the nightly look is due."""
 LEASE: Final = timedelta(minutes=30)
 """After so long a look whose worker is gone is given up."""
@@ -94,8 +94,7 @@ async def next_due(session: AsyncSession, kind: RunKind) -> datetime | None:
     if last is not None and last.state == "failed":
         return last.started_at + AGAIN
     if kind == "nightly":
-        began = await _first_call(session) if last is None else last.started_at
-        return None if began is None else at_hour(day_of(began) + timedelta(days=1), NIGHT)
+        return await _next_night(session, last)
     if last is None:
         first = await _first_call(session)
         return None if first is None else first + HOUR
@@ -104,6 +103,19 @@ async def next_due(session: AsyncSession, kind: RunKind) -> datetime | None:
         return last.started_at + HOUR
     after = await payments.call_after(session, last.started_at)
     return None if after is None else after + HOUR
+
+
+async def _next_night(session: AsyncSession, last: RunRow | None) -> datetime | None:
+    """The next night; a week on where nothing was asked of the provider for so long that no night looks back at it."""
+    if last is None:
+        began = await _first_call(session)
+        return None if began is None else at_hour(day_of(began) + timedelta(days=1), NIGHT)
+    before = await payments.call_before(session, last.started_at)
+    if before is not None and last.started_at - before < LONG:
+        return at_hour(day_of(last.started_at) + timedelta(days=1), NIGHT)
+    weekly = at_hour(day_of(last.started_at) + timedelta(days=7), NIGHT)
+    after = await payments.call_after(session, last.started_at)
+    return weekly if after is None else min(weekly, at_hour(day_of(after) + timedelta(days=1), NIGHT))
 
 
 async def last_good(session: AsyncSession, kind: RunKind | None = None) -> RunRow | None:

@@ -66,7 +66,7 @@ async def _told(village: Village) -> Told:
     for row in await house.rows("select order_id, amount, state from refund"):
         if row.state in _BACK:
             told.back[row.order_id] = told.back.get(row.order_id, 0) + row.amount
-        else:
+        elif row.state != "waived":
             told.failed[row.order_id] = told.failed.get(row.order_id, 0) + row.amount
     cases = await house.rows("select order_id, kind from finance_case where state <> 'closed'")
     told.cases = dict(Counter((row.order_id, row.kind) for row in cases))

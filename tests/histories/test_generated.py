@@ -16,9 +16,9 @@ from tests.histories.deeds import act
 from tests.histories.stories import Story, story
 from tests.histories.village import village
 
-HISTORIES = 9_000
-"""So many in a run, unless `--histories` says otherwise: what two cores live through in some eight minutes, at 95 ms of
-their time each, a quarter of it PostgreSQL's. `make soak` lives through more."""
+HISTORIES = 3_000
+"""So many in a run, unless `--histories` says otherwise: each costs some 95 ms of processor time, a quarter of it
+PostgreSQL's, and the whole suite must end within half an hour on two cores. `make soak` lives through 100,000."""
 
 BLOCK = 250
 PARTS = 8

@@ -24,7 +24,7 @@ from tests.histories.reducer import Order
 from tests.histories.stories import Story
 from tests.histories.village import FOUND, LINK, TOKEN, Village, village
 
-ROUNDS = 500
+ROUNDS = 200
 PARTS = 4
 BUYERS = 8
 PRICE = 4499

@@ -70,12 +70,23 @@ async def test_when_all_is_quiet_the_nights_are_enough_and_each_has_one_look_who
     assert found["nightly"] == 4
     assert found["recent"] <= 26
     assert await due(house, HOURLY) is None
-    night = at_hour(day_of(house.now) + timedelta(days=1), 3)
+    night = at_hour(day_of(house.now) + timedelta(days=1), runs.NIGHT)
     assert await due(house, NIGHTLY) == night
     house.stand_at(night)
     ran = await asyncio.gather(*(work(house, NIGHTLY).run(house.now) for _ in range(4)))
     assert sorted(ran) == [0, 0, 0, 1], "three beats and a doubled ring"
     assert await due(house, NIGHTLY) == night + timedelta(days=1)
+
+
+async def test_after_five_weeks_of_silence_a_look_a_week_is_enough_until_something_is_asked_again(house: House) -> None:
+    await house.family("anna", "p1")
+    await house.click(await house.token("anna", "p1"))
+    house.stand_at(house.now + timedelta(days=36))
+    assert await work(house, NIGHTLY).run(house.now) == 1
+    assert await due(house, NIGHTLY) == at_hour(day_of(house.now) + timedelta(days=7), runs.NIGHT)
+    await house.family("jan", "p2")
+    await house.click(await house.token("jan", "p2"))
+    assert await due(house, NIGHTLY) == at_hour(day_of(house.now) + timedelta(days=1), runs.NIGHT)
 
 
 async def test_a_look_that_died_or_found_nobody_is_made_again_and_none_of_the_time_is_forgotten(house: House) -> None:

@@ -7,7 +7,7 @@ from billing.payments import refunds_by_hand
 from billing.payments.rules import refund_due_on
 from tests.services.house import House
 from tests.services.invariants import check
-from tests.services.refunding import PRICE, bought, propose, refund_outcome, refunds, rights, the_case
+from tests.services.refunding import PRICE, balance, bought, failed, propose, refund_outcome, refunds, rights, the_case
 
 # Refunds made in Stripe's dashboard
 
@@ -33,6 +33,34 @@ async def test_i12_a_full_refund_made_at_stripe_by_hand_ends_the_pass(house: Hou
     await by_hand(house)
     assert await refunds(house) == [("goodwill", PRICE, "succeeded", "provider")]
     assert await rights(house) == [("p1", "refunded")]
+    await check(house)
+
+
+async def test_i12_a_refund_made_by_hand_after_ours_failed_is_what_was_owed_and_nobody_is_paid_twice(
+    house: House,
+) -> None:
+    await failed(house)
+    await refund_outcome(house, "succeeded")
+    assert (await the_case(house, "bank_transfer"))[1] == "open"
+    await by_hand(house)
+    assert [(amount, state) for _, amount, state, _ in await refunds(house)] == [
+        (PRICE, "waived"),
+        (PRICE, "succeeded"),
+    ]
+    assert (await the_case(house, "bank_transfer"))[1:3] == ("closed", "dismissed")
+    assert await balance(house, "refunds_payable") == 0
+    await check(house)
+
+
+async def test_i12_a_part_made_by_hand_after_ours_failed_leaves_the_rest_owed_and_it_goes(house: House) -> None:
+    await failed(house)
+    await refund_outcome(house, "succeeded")
+    await by_hand(house, 1000)
+    await house.settle()
+    found = sorted((amount, state) for _, amount, state, _ in await refunds(house))
+    assert found == [(1000, "succeeded"), (PRICE - 1000, "succeeded"), (PRICE, "waived")]
+    assert await balance(house, "refunds_payable") == 0
+    assert await house.one("select count(*) from stripe_event where state = 'parked'") == 0
     await check(house)
 
 
