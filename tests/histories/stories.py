@@ -3,8 +3,8 @@
 A step that has become impossible because an earlier one is missing is passed over.
 """
 
+from collections.abc import Callable
 from random import Random
-from typing import Any
 
 import msgspec
 
@@ -86,7 +86,7 @@ def _order(chance: Random, buyer: int, page: int, pupils: int) -> list[Step]:
 def _afterwards(chance: Random, pages: int) -> list[Step]:
     """What may follow: at most two things, seldom any."""
     steps: list[Step] = []
-    kinds: list[tuple[float, Any]] = [
+    kinds: list[tuple[float, Callable[[int], list[Step]]]] = [
         (0.06, lambda at: [Step(tick=at, what="erase", buyer=0)]),
         (0.05, lambda at: [Step(tick=at, what="refunds", page=0, outcome=chance.choice(("failed", "pending")))]),
         (0.14, lambda at: _withdrawal(chance, at, chance.randrange(pages))),

@@ -11,7 +11,7 @@ from billing.sandbox.mailbox import Mailbox
 from tests.gateway import description
 from tests.gateway.world import living
 from tests.renewals.house import RenewingHouse, build_renewing, catalogue_file
-from tests.services.conftest import BEGIN
+from tests.services.conftest import BEGIN, NIGHTS
 
 
 @asynccontextmanager
@@ -25,6 +25,7 @@ async def opened(database_url: str, folder: Path, catalogue: Path) -> AsyncGener
             world.hands.at = BEGIN
             port = door.sockets[0].getsockname()[1]
             house = build_renewing(database_url, world, mailbox, port, clock, catalogue)
+            house.works = tuple(work for work in house.works if work.name not in NIGHTS)
             try:
                 yield house
             finally:

@@ -19,6 +19,10 @@ from tests.services.house import House, build_house
 
 BEGIN = datetime(2026, 9, 1, 8, tzinfo=UTC)
 MakeHouse = Callable[[], Awaitable[House]]
+NIGHTS = frozenset({"reconciliation.recent", "reconciliation.nightly", "invariants.ask"})
+"""What looks at everything again and again: left out but where it is what a folder's tests are about."""
+
+_ABOUT_NIGHTS = frozenset({"reconciliation", "invariants"})
 _numbers = count()
 
 
@@ -34,7 +38,7 @@ async def clone(postgres: EmbeddedPostgres, template: str) -> str:
 
 
 @asynccontextmanager
-async def opened(database_url: str, folder: Path) -> AsyncGenerator[House]:
+async def opened(database_url: str, folder: Path, *, nights: bool = False) -> AsyncGenerator[House]:
     """A house that stands at the beginning of September; afterwards all that Stripe heard and said is judged."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = FixedClock(BEGIN)
@@ -44,6 +48,7 @@ async def opened(database_url: str, folder: Path) -> AsyncGenerator[House]:
         async with living(folder) as world:
             world.hands.at = BEGIN
             house = build_house(database_url, world, mailbox, door.sockets[0].getsockname()[1], clock)
+            house.works = tuple(work for work in house.works if nights or work.name not in NIGHTS)
             try:
                 yield house
             finally:
@@ -56,20 +61,23 @@ async def opened(database_url: str, folder: Path) -> AsyncGenerator[House]:
 
 
 @pytest.fixture
-async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def house(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
     """One house on a fresh database."""
-    async with opened(database_url, tmp_path) as made:
+    async with opened(database_url, tmp_path, nights=request.path.parent.name in _ABOUT_NIGHTS) as made:
         yield made
 
 
 @pytest.fixture
-async def houses(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[MakeHouse]:
+async def houses(
+    postgres: EmbeddedPostgres, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[MakeHouse]:
     """As many houses as a test asks for, each with nothing in it."""
+    nights = request.path.parent.name in _ABOUT_NIGHTS
     async with AsyncExitStack() as stack:
 
         async def make() -> House:
             name = await clone(postgres, TEMPLATE)
-            return await stack.enter_async_context(opened(postgres.url(name), tmp_path / name))
+            return await stack.enter_async_context(opened(postgres.url(name), tmp_path / name, nights=nights))
 
         yield make
 
