@@ -39,6 +39,7 @@ async def erase(session: AsyncSession, account: str, at: datetime, *, reason: st
     for link in await desk.links_of(session, account):
         await desk.drop_link(session, account, link.pupil)
         await trials.unlinked(session, link.pupil)
+    await checkout.orders_of(session, account, lock=True)  # whoever writes about an order now has done so, or waits
     await activation.forget(session, account)
     await cases.forget_account(session, account)
     await notices.forget(session, account)

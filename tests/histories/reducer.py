@@ -138,8 +138,10 @@ def _of_pupil(
         and other.until > max(first, order.begins)
         for other in others
     )  # fmt: skip
-    # What was paid before somebody left, and heard of afterwards, may go either way.
-    return [] if covered or gone or left else [f"R53 {where}: paid, and has no right, and nobody else paid for it"]
+    # What was paid before somebody left, and heard of afterwards, may go either way; so may what was paid beside an
+    # order that was withdrawn from later.
+    either = covered or gone or left or any(deed.what == "withdraw" for deed in deeds)
+    return [] if either else [f"R53 {where}: paid, and has no right, and nobody else paid for it"]
 
 
 def _of_claim(order: Order, where: str, paid: list[Money], claim: Claim, deeds: list[Deed], now: datetime) -> list[str]:

@@ -16,7 +16,7 @@ from tests.histories.deeds import act
 from tests.histories.stories import Story, story
 from tests.histories.village import village
 
-HISTORIES = 2_000
+HISTORIES = 1_000
 """So many in a run, unless `--histories` says otherwise: each costs some 95 ms of processor time, a quarter of it
 PostgreSQL's, and the whole suite must end within half an hour on two cores. `make soak` lives through 100,000."""
 
