@@ -105,6 +105,12 @@ async def set_notice_pending(session: AsyncSession, account: str, pupils: Collec
     return await _changed(session, statement.values(notice_pending=pending))
 
 
+async def cancel_notices(session: AsyncSession, pupil: str) -> None:
+    """Lower the flag at every account of a pupil whom the notice does not concern any more (R25)."""
+    pending = update(LinkRow).where(LinkRow.pupil == pupil, LinkRow.notice_pending)
+    await session.execute(pending.values(notice_pending=False))
+
+
 async def put_school_blocks(
     session: AsyncSession, school: str, features: Collection[str], at: datetime
 ) -> frozenset[str]:

@@ -19,6 +19,7 @@ from billing.kernel.days import day_of, last_day_of_term
 from billing.kernel.ids import parse
 from billing.kernel.pages import Seller
 from billing.kernel.speech import speak
+from billing.notices import service
 from billing.notices.answering import answer
 from billing.notices.compose_money import KINDS as MONEY
 from billing.notices.compose_money import money_letter
@@ -115,14 +116,12 @@ async def _trial_ending(
 ) -> Letter:
     if row.day is None:
         raise Dropped("no_day")
-    waiting = await trials.unbound(session, row.pupils, row.day)
-    outlasted = await trials.outlasted(session, [trial.pupil for trial in waiting], at)
-    open_trials = [trial for trial in waiting if trial.pupil not in outlasted]
-    linked = {link.pupil for link in await desk.links_of(session, person.account)}
-    concerned = sorted({trial.pupil for trial in open_trials if trial.pupil} & linked)
+    still = await service.concerned(session, row, at)
+    waiting = [trial for trial in await trials.unbound(session, row.pupils, row.day) if trial.pupil in still]
+    concerned = sorted(trial.pupil for trial in waiting)
     if not concerned:
-        raise Dropped("paid_or_unlinked")
-    if any(at >= trial.told_by for trial in open_trials):
+        raise Dropped(service.NOBODY)
+    if any(at >= trial.told_by for trial in waiting):
         raise Dropped("too_late")
     row.pupils = concerned
     reader: Reader = "parent"

@@ -29,6 +29,7 @@ TRIAL_ENDING = "trial_ending"
 RENEWAL_COMING = "renewal_coming"
 SEND = "letters.send"
 ERASED = "erased"
+NOBODY = "paid_or_unlinked"
 CONFIRMATION = "order_confirmation"
 ANSWERS = frozenset({"withdrawal_received", "withdrawal_too_late"})
 """Letters that go to the address a declaration gave, which need not be the account's."""
@@ -97,7 +98,7 @@ async def _tell_all(session: AsyncSession, row: Waiting, policy: TrialPolicy, at
         letter = letters.get(account)
         if letter is None:
             await _plan_ending(session, person, row, policy, at)
-        elif row.pupil not in letter.pupils or letter.state == "dropped":
+        elif row.pupil not in letter.pupils or letter.state in {"dropped", "bounced"}:
             await _add(session, letter, row, policy, at)
     await trials.planned(session, row)
     return tuple(_telling(letters.get(account)) for account in people)
@@ -201,21 +202,38 @@ async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: st
 
 
 async def day_moved(session: AsyncSession, row: Waiting, day: date, at: datetime) -> None:
-    """Letters of a day that holds no more, for pupils it no longer concerns, are not sent (I20)."""
+    """Letters of a day that holds no more, for pupils it no longer concerns, are neither sent nor shown (I20)."""
+    await desk.cancel_notices(session, row.pupil)
     accounts = await desk.accounts_of(session, row.pupil)
     for letter in await _letters(session, accounts, day):
-        if letter.state == "planned" and letter.pupils == [row.pupil]:
+        if letter.state in {"planned", "bounced"} and letter.pupils == [row.pupil]:
             drop(session, letter, at, "day_moved")
 
 
 async def shown(session: AsyncSession, notice: str, policy: TrialPolicy, at: datetime) -> LetterRow:
-    """The app has shown the notice: it counts as handed over from now (R29). Raises NotFound."""
+    """The app has shown the notice: it counts as handed over from now (R29), to those whom it still concerned (R25).
+    Raises NotFound."""
     row = await session.get(LetterRow, parse("ntc", notice), with_for_update=True)
     if row is None or row.kind != TRIAL_ENDING:
         raise NotFound("There is no such notice.")
-    if row.state in {"planned", "bounced", "parked"}:
+    if row.state not in {"planned", "bounced", "parked"}:
+        return row
+    still = await concerned(session, row, at)
+    await desk.set_notice_pending(session, row.account, set(row.pupils) - still, pending=False)
+    if still:
+        row.pupils = sorted(still)
         await handed_over(session, row, policy, at, "shown in the app")
+    else:
+        drop(session, row, at, NOBODY)
     return row
+
+
+async def concerned(session: AsyncSession, row: LetterRow, at: datetime) -> frozenset[str]:
+    """Those of the letter's pupils of whom it is still true: linked, and falling back on its day (I20, R25)."""
+    if row.day is None:
+        return frozenset()
+    linked = {link.pupil for link in await desk.links_of(session, row.account)}
+    return await trials.ending_on(session, row.pupils, row.day, at) & linked
 
 
 async def notices_of(session: AsyncSession, account: str) -> list[LetterRow]:

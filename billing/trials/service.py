@@ -131,17 +131,17 @@ async def convert(session: AsyncSession, pupils: Collection[str], at: datetime) 
     done = [row for row in found if await _is_outlasted(session, row, at)]
     for row in done:
         row.converted_at = at
+        await desk.cancel_notices(session, row.pupil or "")
         audit.record(session, at, "trial.converted", origin(row), before="running", after="converted")
         if row.bound_at is None:  # it ends by its date, with no job, though nobody need be told (I05, R131)
             await bind_for(session, row, at, "converted")
     return bool(done)
 
 
-async def outlasted(session: AsyncSession, pupils: Collection[str], at: datetime) -> frozenset[str]:
-    """Those of the pupils who lose nothing when their trial ends."""
-    return frozenset(
-        [row.pupil or "" for row in await _running(session, pupils, at) if await _is_outlasted(session, row, at)]
-    )
+async def ending_on(session: AsyncSession, pupils: Collection[str], day: date, at: datetime) -> frozenset[str]:
+    """Those of the pupils who lose something on that day, because their trial ends (R25)."""
+    ending = [row for row in await _running(session, pupils, at) if row.reverts_on == day]
+    return frozenset([row.pupil or "" for row in ending if not await _is_outlasted(session, row, at)])
 
 
 async def _is_outlasted(session: AsyncSession, row: TrialRow, at: datetime) -> bool:

@@ -156,3 +156,30 @@ async def test_i20_a_pupil_unlinked_between_planning_and_sending_is_in_no_letter
     assert "dotyczy: 1" in (house.letters("ewa")[0].text or "")
     assert house.letters("jan") == []
     assert ("jan", "dropped", "paid_or_unlinked") in await states(house)
+
+
+async def test_r25_a_notice_that_the_app_shows_after_the_payment_tells_nobody_of_an_end(house: House) -> None:
+    await house.family("jan", "p2")
+    await ready(house)
+    house.misbehave("bounce")
+    await house.settle()
+    assert (await house.answer("anna", "anna-p1")).notice_pending
+    await house.buy("anna", "anna-p1")
+    assert not (await house.answer("anna", "anna-p1")).notice_pending, "the app is asked no more"
+    await house.shown("anna")
+    assert ("anna", "dropped", "paid_or_unlinked") in await states(house)
+    await check(house)
+
+
+async def test_i20_a_notice_of_a_day_that_moved_is_not_shown_and_the_new_day_is(house: House) -> None:
+    await ready(house)
+    house.misbehave("bounce")
+    await house.settle()
+    await house.advance(at_hour(D - timedelta(days=7), 1))
+    assert await states(house) == [("anna", "dropped", "day_moved")]
+    assert not (await house.answer("anna", "anna-p1")).notice_pending
+    new = (await bound(house, "anna-p1"))[1]
+    await house.advance(at_hour(new - timedelta(days=8), 12))
+    assert (await house.answer("anna", "anna-p1")).notice_pending
+    await house.shown("anna")
+    assert await bound(house, "anna-p1") == ("told", new)
