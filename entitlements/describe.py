@@ -110,3 +110,46 @@ BATCH_BODY: Fragment = {
 """What `questions.ask_many` reads."""
 
 BATCH_ANSWER: Fragment = {"description": "The answers", "content": _json({"oneOf": [_FULL, _COMPACT]})}
+
+OFREP_QUERY: list[Fragment] = [_query("consistency", _CONSISTENCY)]
+OFREP_BODY: Fragment = {
+    "required": True,
+    "content": _json(
+        _object(
+            {
+                "context": _object(
+                    {"targetingKey": _ref("The caller's reference of the account"), "channel": _CHANNEL},
+                    {
+                        "pupil": _ref("The caller's reference of the pupil; may be left out where it is clear")
+                        | {"type": ["string", "null"]}
+                    },
+                )
+                | {"description": "The evaluation context. Attributes that are not named here are left alone."}
+            }
+        )
+    ),
+}
+"""What `ofrep.read` reads."""
+
+_FLAG_FAILED = _object(
+    {
+        "key": {"type": "string"},
+        "errorCode": {"type": "string", "enum": ["INVALID_CONTEXT", "GENERAL"]},
+        "errorDetails": {"type": "string"},
+        "code": {"type": "string", "description": "The code that a problem of this API would carry."},
+    }
+)
+_FLAGS = _object(
+    {
+        "flags": {
+            "type": "array",
+            "items": {"oneOf": [{"$ref": "#/components/schemas/Flag"}, _FLAG_FAILED]},
+            "description": "Every feature; an error stands in the place of one that cannot be decided.",
+        },
+        "metadata": _object(
+            {"channel": _CHANNEL},
+            {"valid_until": {"type": "string", "format": "date-time", "description": "The earliest of all."}},
+        ),
+    }
+)
+OFREP_ANSWER: Fragment = {"description": "The flags", "content": _json(_FLAGS)}

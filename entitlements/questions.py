@@ -148,12 +148,15 @@ def _check(item: Any) -> Check | BadCheck:
 
 def _unique(query: Iterable[tuple[str, str]], known: frozenset[str], faults: list[Fault]) -> dict[str, str]:
     pairs = list(query)
+    given = dict(pairs)
+    if len(given) == len(pairs) and given.keys() <= known:
+        return given
     for name, times in Counter(name for name, _ in pairs).items():
         if name not in known:
             faults.append(Fault(name[:64], "unknown_parameter", "There is no such parameter"))
         elif times > 1:
             faults.append(Fault(name, "repeated", "Given more than once"))
-    return dict(pairs)
+    return given
 
 
 def _consistency(given: dict[str, str], faults: list[Fault]) -> Consistency:

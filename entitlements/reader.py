@@ -1,93 +1,144 @@
-"""Reads the facts of any number of accounts in one query, without transactions or entities in between."""
+"""Truth, straight from the database: facts as they are committed at this moment (`consistency=strong`).
 
-from asyncio import timeout
-from collections.abc import Collection, Iterable
+Look-ups of one turn of the event loop become one prepared statement (`kernel/turns.py`), over two connections of our
+own (`line`), with neither entities nor transactions in between. It is always right, whatever else is kept elsewhere; so
+it is also the way of last resort, and the way after a restart. No session or pool of the writing side is on this path.
+
+A row that cannot be read spoils only its own account: a turn that fails over its contents is looked up again in halves.
+"""
+
+from collections.abc import Collection, Mapping
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import Row, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import event
 
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
+from billing.kernel.turns import AT_ONCE, Turns
 from entitlements.facts import AccountFacts, Grant, PupilFacts
+from entitlements.line import Line
 
 PATIENCE = 2.0
 """Seconds a question waits for the database before it is answered 503."""
 
-_FACTS = text("""
-select a.account, l.pupil, l.notice_pending, b.features as blocked, b.since as blocked_since,
+FACTS = """
+select asked.place, l.pupil, l.notice_pending, b.feature, b.since,
        g.source, g.origin, g.features, g.since, g.until, g.bound, g.end_reason
-from entitlement_account a
+from unnest($1::text[]) with ordinality as asked (account, place)
+join entitlement_account a on a.account = asked.account
 left join entitlement_link l on l.account = a.account
 left join entitlement_pupil p on p.pupil = l.pupil
-left join lateral (
-    select array_agg(feature) as features, array_agg(since) as since from entitlement_block where school = p.school
-) b on true
+left join entitlement_block b on b.school = p.school
 left join entitlement_grant g on g.pupil = l.pupil
-where a.account = any(cast(:accounts as text[]))
-order by a.account, l.linked_at, l.pupil, g.id
-""")
-_account = attrgetter("account")
-_pupil = attrgetter("pupil")
-_STORE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+order by asked.place, l.linked_at, l.pupil, g.id
+"""
+_SPOILED = (ValueError, TypeError, OverflowError, asyncpg.DataError, asyncpg.InternalClientError)
+"""What an unreadable row raises: in the driver, or in us."""
+
+_place = itemgetter(0)
+_pupil = itemgetter(1)
+Known = dict[str, "AccountFacts | Exception"]
 
 log = structlog.get_logger(__name__)
 
 
 class FactsReader:
-    """Loads facts as they are committed at this moment."""
+    """Loads facts as they are committed at this moment. Its connections end when the database is closed."""
 
-    def __init__(self, database: Database) -> None:
-        self._engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, database: Database, patience: float = PATIENCE) -> None:
+        engine = database.engine.sync_engine
+        self._idle = [Line(engine, patience) for _ in range(AT_ONCE)]
+        self._turns = Turns[AccountFacts | Exception](self._look_up, patience)
+        self._said: Exception | None = None
+        lines = tuple(self._idle)
+
+        def close(_: Any) -> None:
+            for line in lines:
+                line.drop()
+
+        event.listen(engine, "engine_disposed", close)
 
     async def account(self, account: str) -> AccountFacts | None:
         """The facts of one account, None for an unknown one. Raises Unavailable `store_unavailable`."""
-        return (await self.accounts((account,))).get(account)
+        if not _may_be(account):
+            return None
+        return _sound((await self._ask((account,))).get(account))
 
     async def accounts(self, accounts: Collection[str]) -> dict[str, AccountFacts]:
         """The facts of each known account. Raises Unavailable `store_unavailable`."""
+        asked = [account for account in accounts if _may_be(account)]
+        if not asked:
+            return {}
+        known = await self._ask(asked)
+        return {account: facts for account in asked if (facts := _sound(known.get(account))) is not None}
+
+    async def _ask(self, accounts: Collection[str]) -> Mapping[str, AccountFacts | Exception]:
+        told = await self._turns.ask(accounts)
+        if not isinstance(told, Exception):
+            return told
+        if told is not self._said:  # of a fault that a whole turn was told, one line
+            self._said = told
+            log.warning("entitlement_store_unavailable", fault=type(told).__name__)
+        raise _unavailable() from told
+
+    async def _look_up(self, accounts: Mapping[str, int]) -> Known:
+        line = self._idle.pop()
         try:
-            async with timeout(PATIENCE):
-                return _gather(await self._rows(accounts))
-        except _STORE_FAULTS as fault:
-            log.warning("entitlement_store_unavailable", fault=type(fault).__name__)
-            raise Unavailable(
-                "Rights cannot be looked up at this moment.", code="store_unavailable", retry_after=2
-            ) from fault
-
-    async def _rows(self, accounts: Collection[str]) -> list[Row[Any]]:
-        for last in (False, True):
-            try:
-                async with self._engine.connect() as connection:
-                    return list(await connection.execute(_FACTS, {"accounts": list(accounts)}))
-            except DBAPIError as fault:
-                # A connection that died while it lay in the pool says nothing about the database of this moment.
-                if last or not fault.connection_invalidated:
-                    raise
-        raise AssertionError("the second try returns or raises")
+            return await _read(line, list(accounts))
+        finally:
+            self._idle.append(line)
 
 
-def _gather(rows: Iterable[Row[Any]]) -> dict[str, AccountFacts]:
-    found: dict[str, AccountFacts] = {}
-    for account, of_account in groupby(rows, key=_account):
-        pupils = (_pupil_facts(pupil, list(of_pupil)) for pupil, of_pupil in groupby(of_account, key=_pupil) if pupil)
+async def _read(line: Line, accounts: list[str]) -> Known:
+    try:
+        return _gather(accounts, await line.fetch(FACTS, accounts))
+    except _SPOILED as fault:
+        if len(accounts) == 1:
+            log.exception("entitlement_facts_unreadable")
+            return {accounts[0]: fault}
+    middle = len(accounts) // 2
+    return await _read(line, accounts[:middle]) | await _read(line, accounts[middle:])
+
+
+def _may_be(account: str) -> bool:
+    """Whether an account can have this name at all: what the database cannot even be asked must not spoil a turn."""
+    return account.isascii() and account.isprintable()
+
+
+def _sound(facts: AccountFacts | Exception | None) -> AccountFacts | None:
+    if isinstance(facts, Exception):
+        raise _unavailable() from facts
+    return facts
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Rights cannot be looked up at this moment.", code="store_unavailable", retry_after=2)
+
+
+def _gather(accounts: list[str], rows: list[asyncpg.Record]) -> Known:
+    """Rows, those of an account and of its pupils one after the other, become facts."""
+    found: Known = {}
+    for place, of_account in groupby(rows, key=_place):
+        account = accounts[place - 1]
+        pupils = [_pupil_facts(pupil, list(rows)) for pupil, rows in groupby(of_account, key=_pupil) if pupil]
         found[account] = AccountFacts(account, tuple(pupils))
     return found
 
 
-def _pupil_facts(pupil: str, rows: list[Row[Any]]) -> PupilFacts:
-    first = rows[0]
+def _pupil_facts(pupil: str, rows: list[asyncpg.Record]) -> PupilFacts:
+    _, _, notice_pending, blocked, *_ = rows[0]
+    # A school's blocks stand beside each grant: few schools block, and to gather them would cost every question.
     return PupilFacts(
         pupil,
         grants=tuple(
-            Grant(row.source, row.origin, frozenset(row.features), row.since, row.until, row.bound, row.end_reason)
-            for row in rows
-            if row.origin is not None
+            Grant(source, origin, frozenset(features), since, until, bound, end_reason)
+            for *_, beside, _, source, origin, features, since, until, bound, end_reason in rows
+            if origin is not None and beside == blocked
         ),
-        blocks=dict(zip(first.blocked, first.blocked_since, strict=True)) if first.blocked else {},
-        notice_pending=first.notice_pending,
+        blocks={} if blocked is None else {feature: since for _, _, _, feature, since, *_ in rows},
+        notice_pending=notice_pending,
     )

@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-_JSON_ROOMS = ("/v1/", "/ofrep/")
+_JSON_ROOMS = ("/v1/",)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _METHODS = _WITH_BODY | {"GET", "HEAD", "DELETE", "OPTIONS"}
 _SAFE_HEADERS = (

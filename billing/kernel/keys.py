@@ -1,13 +1,15 @@
 """API keys of the callers: `edk_<live|test>_<id>_<secret>`, shown once, stored hashed, revocable in a second."""
 
 import secrets
-from asyncio import Lock
+from asyncio import Lock, sleep, timeout
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+import structlog
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,10 +22,19 @@ from billing.kernel.db import Base, Database
 from billing.kernel.errors import NotFound, Unauthenticated, Unavailable
 from billing.kernel.ids import new_id, parse, public
 from billing.kernel.tokens import token_hash
+from billing.kernel.turns import Turns
 
 Scope = Literal["entitlements:read", "accounts:write", "commerce:write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 FRESH = timedelta(seconds=1)
+PATIENCE = 2.0
+"""Seconds that a caller waits for the database to tell the keys."""
+PACE = 0.02
+"""Seconds that a key nobody knows waits for its refusal, and the next such keys before they are asked about: guessing
+costs the guesser time, and the database fifty small questions a second at most."""
+_OURS = "edk_"
+
+log = structlog.get_logger(__name__)
 
 
 class ApiKeyRow(Base):
@@ -96,9 +107,12 @@ async def list_keys(session: AsyncSession) -> list[ApiKeyRow]:
 
 
 class KeyRing:
-    """The living keys, held in memory and read again when older than a second.
+    """The living keys, held in memory by their hashes and read again when older than a second.
 
-    With the database down the last known keys go on being honoured: who asks for a basic feature must be answered (R9).
+    A key that is not among them is asked for in the database itself, so a new one works at once; strangers are asked
+    about together, and no faster than their pace. With the database down the last known keys go on being honoured: who
+    asks for a basic feature must be answered (R9). Then one caller a second waits for another try, the others do not. A
+    key revoked in the last second before that is honoured too, until the database is back; its `expires_at` holds.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -106,7 +120,9 @@ class KeyRing:
         self._clock = clock
         self._callers: dict[bytes, Caller] = {}
         self._read_at: datetime | None = None
+        self._failures = 0
         self._reading = Lock()
+        self._strangers = Turns[Caller](self._look_for, PATIENCE, at_once=1)
 
     async def caller(self, authorization: str | None) -> Caller:
         """Who sent this `Authorization` header; Unauthenticated unless it is `Bearer` and a living key."""
@@ -114,26 +130,53 @@ class KeyRing:
         if scheme.lower() != "bearer" or not text:
             raise Unauthenticated("Send an API key as `Authorization: Bearer <key>`.", code="key_missing")
         at = self._clock.now()
-        if self._read_at is None or not self._read_at <= at < self._read_at + FRESH:
+        if not self._is_fresh(at):
             await self._read(at)
-        caller = self._callers.get(token_hash(text.strip()))
+        text = text.strip()
+        known = token_hash(text)
+        caller = self._callers.get(known)
+        if caller is None and text.startswith(_OURS):
+            caller = await self._stranger(known)
         if caller is None or (caller.expires_at is not None and at >= caller.expires_at):
             raise Unauthenticated("This API key is not known, has expired or was revoked.", code="key_unknown")
         return caller
 
     async def _read(self, at: datetime) -> None:
+        failures = self._failures
+        if failures and self._read_at is not None and self._reading.locked():
+            return
         async with self._reading:
-            if self._read_at is not None and self._read_at <= at < self._read_at + FRESH:
-                return
-            try:
-                async with self._database.begin() as session:
-                    rows = (await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))).all()
-            except (SQLAlchemyError, OSError) as fault:
-                if self._read_at is None:
-                    raise Unavailable("Keys cannot be read.", code="store_unavailable") from fault
-                self._read_at = at
-                return
-            self._callers = {
-                row.hash: Caller(public("key", row.id), row.name, frozenset(row.scopes), row.expires_at) for row in rows
-            }
-            self._read_at = at
+            if self._failures == failures and not self._is_fresh(at):
+                try:
+                    async with timeout(PATIENCE):
+                        self._callers = await self._living(ApiKeyRow.revoked_at.is_(None))
+                    self._read_at, self._failures = at, 0
+                except (SQLAlchemyError, OSError) as fault:
+                    log.warning("keys_not_read", fault=type(fault).__name__)
+                    self._read_at, self._failures = self._read_at and at, failures + 1
+        if self._read_at is None:
+            raise Unavailable("Keys cannot be read.", code="store_unavailable")
+
+    def _is_fresh(self, at: datetime) -> bool:
+        return self._read_at is not None and self._read_at <= at < self._read_at + FRESH
+
+    async def _stranger(self, known: bytes) -> Caller | None:
+        told = await self._strangers.ask((known.hex(),))
+        if isinstance(told, Exception):
+            raise Unavailable("Keys cannot be read.", code="store_unavailable") from told
+        return told.get(known.hex())
+
+    async def _look_for(self, asked: Mapping[str, int]) -> dict[str, Caller]:
+        among = ApiKeyRow.hash.in_([bytes.fromhex(each) for each in asked])
+        found = await self._living(ApiKeyRow.revoked_at.is_(None) & among)
+        if len(found) < len(asked):
+            await sleep(PACE)
+        return {each.hex(): caller for each, caller in found.items()}
+
+    async def _living(self, which: ColumnElement[bool]) -> dict[bytes, Caller]:
+        query = select(ApiKeyRow.hash, ApiKeyRow.id, ApiKeyRow.name, ApiKeyRow.scopes, ApiKeyRow.expires_at)
+        async with self._database.begin() as session:
+            rows = (await session.execute(query.where(which))).all()
+        return {
+            known: Caller(public("key", key), name, frozenset(scopes), end) for known, key, name, scopes, end in rows
+        }

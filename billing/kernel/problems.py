@@ -79,6 +79,7 @@ CATALOGUE: dict[str, Advice] = {
     "unknown_feature": Advice("Unknown feature", "Ask for a feature of the catalogue (`GET /v1/catalog`)."),
     "unknown_account": Advice("Unknown account", "Register the account first (`PUT /v1/accounts/{account}`)."),
     "channel_required": Advice("Channel required", "Say `channel=mobile` or `channel=web`; it is never guessed."),
+    "targeting_key_missing": Advice("Targeting key missing", "Put the account's reference into `targetingKey`."),
     "pupil_required": Advice("Pupil required", "Name the pupil; the account has none, or more than one."),
     "guardian_email_required": Advice("Guardian's e-mail required", "An account under 13 needs `guardian_email`."),
     "not_linked": Advice("Pupil not linked", "Link the pupil to this account first."),

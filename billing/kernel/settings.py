@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from billing.kernel.errors import BillingError
+from billing.kernel.signing import BadSigningKeys, read_keys
 
 PREFIX = "BILLING_"
 EXIT_CONFIGURATION = 78
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_client_secret: Secret
     oidc_roles_claim: str = "roles"
     signing_keys: Secret
+    signing_audience: str = "mobile-app"
     secret_key: Secret
     pool_size: int = 10
     web_workers: int = 2
@@ -129,6 +131,9 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
     secret = values.get("secret_key")
     if isinstance(secret, Secret) and len(secret.value) < 32:  # noqa: PLR2004 - 32 letters, written beside the rule
         faults.append("BILLING_SECRET_KEY needs at least 32 characters")
+    keys = values.get("signing_keys")
+    if isinstance(keys, Secret) and (fault := _fault_of_keys(keys)) is not None:
+        faults.append(f"BILLING_SIGNING_KEYS: {fault}")
     pace = values.get("mail_per_minute")
     if isinstance(pace, int) and pace < 1:
         faults.append("BILLING_MAIL_PER_MINUTE must be at least 1")
@@ -136,6 +141,14 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
     if isinstance(hooks, Secret) and not all(part.strip() for part in hooks.value.split(",")):
         faults.append("BILLING_STRIPE_WEBHOOK_SECRETS holds a blank secret")
     return faults
+
+
+def _fault_of_keys(keys: Secret) -> str | None:
+    try:
+        read_keys(keys.value)
+    except BadSigningKeys as fault:
+        return fault.detail
+    return None
 
 
 def _is_safe(url: str) -> bool:

@@ -21,7 +21,7 @@ GOOD = {
     "BILLING_OIDC_ISSUER": "https://login.example",
     "BILLING_OIDC_CLIENT_ID": "billing",
     "BILLING_OIDC_CLIENT_SECRET": "canary-oidc",
-    "BILLING_SIGNING_KEYS": "canary-signing",
+    "BILLING_SIGNING_KEYS": '{"keys": [], "note": "canary-signing"}',
     "BILLING_SECRET_KEY": "canary-secret-key-canary-secret-key",
 }
 SECRETS = [name for name, value in GOOD.items() if "canary" in value]
@@ -100,6 +100,15 @@ def test_plain_http_is_for_this_machine_only() -> None:
         "http://localhost.evil",
     ):
         assert faults(BILLING_PUBLIC_URL=url), url
+
+
+def test_signing_keys_that_cannot_sign_are_a_fault_of_the_settings() -> None:
+    """I28: the place is named, never what stands there."""
+    for text, words in {
+        "canary": "not a JWK set: a JSON object with a list of `keys`",
+        '{"keys": [{"kty": "EC", "d": "canary"}]}': "key 1 is no EC key on P-256 for ES256",
+    }.items():
+        assert faults(BILLING_SIGNING_KEYS=text) == [f"BILLING_SIGNING_KEYS: {words}"]
 
 
 def test_secrets_are_never_printed() -> None:

@@ -33,6 +33,10 @@ BACKEND = {
     "GET /v1/accounts/{account:str}/entitlements/{feature:str}": RIGHTS,
     "HEAD /v1/accounts/{account:str}/entitlements/{feature:str}": RIGHTS,
     "POST /v1/entitlements/check": RIGHTS,
+    "GET /v1/accounts/{account:str}/entitlements.jwt": RIGHTS,
+    "HEAD /v1/accounts/{account:str}/entitlements.jwt": RIGHTS,
+    "POST /ofrep/v1/evaluate/flags/{feature:str}": RIGHTS,
+    "POST /ofrep/v1/evaluate/flags": RIGHTS,
 }
 """What the app backend calls, and the scope that lets it."""
 
@@ -65,6 +69,8 @@ OPEN_TO_ALL = {
     "GET /schema",
     "GET /schema/openapi.json",
     "GET /schema/{path:str}",
+    "GET /.well-known/jwks.json",
+    "HEAD /.well-known/jwks.json",
 }
 """Pages, documents, operations and the provider's door: no key is asked for, and none helps."""
 

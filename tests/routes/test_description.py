@@ -15,6 +15,12 @@ from tests.routes.house import Api
 from tests.routes.test_callers import BACKEND
 
 ROOT = Path(__file__).parents[2]
+OPEN = {
+    "POST /webhooks/stripe": {"400", "503"},
+    "GET /.well-known/jwks.json": {"200", "304"},
+    "HEAD /.well-known/jwks.json": {"200", "304"},
+}
+"""What is described and asks for no key, with the answers it must have."""
 METHODS = ("get", "put", "post", "delete", "patch", "head")
 
 
@@ -58,7 +64,7 @@ def test_the_tool_prints_it_byte_for_byte_as_committed():
 
 def test_every_backend_route_is_in_it_with_its_scope(described: dict[str, Any]):
     told = {f"{method.upper()} {path}": operation["security"] for method, path, operation in operations(described)}
-    assert told.pop("POST /webhooks/stripe") == []
+    assert {row: told.pop(row) for row in OPEN} == {row: [] for row in OPEN}
     assert told == {row.replace(":str", ""): [{"key": [scope]}] for row, scope in BACKEND.items()}
 
 
@@ -70,7 +76,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(described: dict
         seen.add(operation["operationId"])
         assert all(operation[name] for name in ("summary", "description", "tags")), where
         answers = operation["responses"]
-        wanted = {"400", "401", "403", "429"} if operation["security"] else {"400", "503"}
+        wanted = {"400", "401", "403", "429"} if operation["security"] else OPEN[f"{method.upper()} {path}"]
         assert wanted <= set(answers), where
         if "requestBody" in operation:
             assert {"413", "415"} <= set(answers), where
@@ -78,12 +84,19 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(described: dict
             assert "X-Request-Id" in answer["headers"], where
             assert answer["description"], where
             if int(status) >= 400:
-                assert list(answer["content"]) == ["application/problem+json"], where
-                schema = answer["content"]["application/problem+json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/Problem"}
-        assert "Retry-After" in answers.get("429", answers.get("503"))["headers"], where
+                told = {kind: content["schema"]["$ref"] for kind, content in answer["content"].items()}
+                assert told == _failure_of(path), where
+        for status in {"429", "503"} & set(answers):
+            assert "Retry-After" in answers[status]["headers"], where
         for parameter in operation.get("parameters", ()):
             assert all(parameter[name] for name in ("description", "schema")), where
+
+
+def _failure_of(path: str) -> dict[str, str]:
+    """How a failure is told: as a problem, and where a protocol has its own shape in that."""
+    if path.startswith("/ofrep/"):
+        return {"application/json": "#/components/schemas/OfrepFailure"}
+    return {"application/problem+json": "#/components/schemas/Problem"}
 
 
 def test_posts_that_change_something_tell_of_the_idempotency_key(described: dict[str, Any]):
