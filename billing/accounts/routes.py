@@ -16,9 +16,9 @@ from billing.accounts.tables import AccountRow
 from billing.kernel.days import day_of, iso
 from billing.kernel.errors import Fault, Gone, Invalid, NotFound
 from billing.kernel.ids import Ref
-from billing.kernel.limits import Limiter
+from billing.kernel.speech import Speech
 from billing.kernel.web import AnyRequest, problem_answers
-from billing.kernel.web_pages import Site, count_wrong_link, page, speech_of
+from billing.kernel.web_pages import Html, Site, page, speech_of, wrong_link
 from entitlements.features import FeatureList
 
 Locale = Literal["pl", "uk", "en"]
@@ -150,16 +150,12 @@ async def show_confirmation(
     session: NamedDependency[AsyncSession],
     at: NamedDependency[datetime],
     site: NamedDependency[Site],
-    limiter: NamedDependency[Limiter],
-) -> Response[str]:
+) -> Html:
     """A page with one button; opening it changes nothing (I27)."""
-    speech = speech_of(request)
     try:
         link, row = await service.find_confirmation(session, token, at)
-    except Gone:
-        return _gone(request, site)
-    except NotFound:
-        return await _unknown(request, site, limiter)
+    except (Gone, NotFound) as fault:
+        return await _no_link(request, site, fault)
     speech = speech_of(request, row.locale)
     if link.used_at is not None:
         return page(site, pages.confirmed_page(_confirmed(site, row), speech), speech)
@@ -179,15 +175,12 @@ async def do_confirm(
     session: NamedDependency[AsyncSession],
     at: NamedDependency[datetime],
     site: NamedDependency[Site],
-    limiter: NamedDependency[Limiter],
-) -> Response[str]:
+) -> Html:
     """The press of the button; pressing again changes nothing."""
     try:
         row = await service.confirm(session, token, at)
-    except Gone:
-        return _gone(request, site)
-    except NotFound:
-        return await _unknown(request, site, limiter)
+    except (Gone, NotFound) as fault:
+        return await _no_link(request, site, fault)
     speech = speech_of(request, row.locale)
     return page(site, pages.confirmed_page(_confirmed(site, row), speech), speech)
 
@@ -200,17 +193,17 @@ def _confirmed(site: Site, row: AccountRow) -> pages.ConfirmedPage:
     return pages.ConfirmedPage(seller=site.seller, confirming=_confirming(row))
 
 
-def _gone(request: AnyRequest, site: Site) -> Response[str]:
-    speech = speech_of(request)
-    html = pages.confirm_gone_page(pages.ConfirmGonePage(seller=site.seller, reason="expired"), speech)
-    return page(site, html, speech, status=410)
+async def _no_link(request: AnyRequest, site: Site, fault: Gone | NotFound) -> Html:
+    """The page that helps where a link opens nothing, or nothing any more."""
 
+    def tell(speech: Speech) -> str:
+        reason = "expired" if isinstance(fault, Gone) else "unknown"
+        return pages.confirm_gone_page(pages.ConfirmGonePage(seller=site.seller, reason=reason), speech)
 
-async def _unknown(request: AnyRequest, site: Site, limiter: Limiter) -> Response[str]:
-    await count_wrong_link(request, limiter)
+    if isinstance(fault, NotFound):
+        return await wrong_link(request, site, tell)
     speech = speech_of(request)
-    html = pages.confirm_gone_page(pages.ConfirmGonePage(seller=site.seller, reason="unknown"), speech)
-    return page(site, html, speech, status=404)
+    return page(site, tell(speech), speech, 410)
 
 
 handlers = (

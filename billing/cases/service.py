@@ -85,8 +85,7 @@ async def decide(session: AsyncSession, row: CaseRow, outcome: str, actor: str, 
         return False
     if row.state == "proposed" and row.proposed_by == actor:
         raise SecondPersonNeeded("Somebody else must approve what you proposed.")
-    _move(session, row, "closed", at, actor, reason)
-    row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, actor, at
+    _close(session, row, outcome, actor, reason, at)
     return True
 
 
@@ -99,14 +98,18 @@ async def close_about(
     if row is None:
         return False
     rules.checked_outcome(kind, outcome)
-    _move(session, row, "closed", at, actor, reason)
-    row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, actor, at
+    _close(session, row, outcome, actor, reason, at)
     return True
 
 
 async def forget_account(session: AsyncSession, account: str) -> None:
     """Take an erased person off the cases; the matters stay (R88)."""
     await session.execute(update(CaseRow).where(CaseRow.account == account).values(account=None))
+
+
+def _close(session: AsyncSession, row: CaseRow, outcome: str, actor: str, reason: str, at: datetime) -> None:
+    _move(session, row, "closed", at, actor, reason)
+    row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, actor, at
 
 
 def _move(session: AsyncSession, row: CaseRow, to: State, at: datetime, actor: str, reason: str | None = None) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.catalog.reading import LEAST_PAYABLE
 from billing.catalog.rules import offer_at
 from billing.catalog.values import Catalogue
-from billing.checkout.renewing import apply_subscription
+from billing.checkout.renewing import CHANGE, apply_subscription
 from billing.kernel import audit
 from billing.kernel.db import Database
 from billing.kernel.ids import new_id, public
@@ -23,11 +23,10 @@ from billing.payments import service as payments
 from billing.payments.facts import ProviderRefused
 from billing.payments.gateway import Gateway
 from billing.payments.gateway_renewals import ChangeRenewal, Interval, ItemPrice, SubscriptionFacts
-from billing.subscriptions import periods, renewing, rows, service, wishes
+from billing.subscriptions import consents, periods, renewing, rows, service, wishes
 from billing.subscriptions.renewing import CannotChange
 from billing.subscriptions.rows import Renewal, RenewalChange
 
-CHANGE = "renewal_change"
 GOOD_FOR: Final = timedelta(minutes=30)
 """How long after it was shown a change may be accepted."""
 
@@ -37,6 +36,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     pupil: str | None = None
     product: str | None = None
+
+
+class Yes(msgspec.Struct, frozen=True, kw_only=True):
+    """The buyer's own consent to be charged the new price each new interval, from an unticked box: the hash of the
+    words beside it, in `locale`, and the version of the terms (R64)."""
+
+    text_hash: str
+    version: str
+    locale: str
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +82,10 @@ async def preview(
     )  # fmt: skip
 
 
-async def make_change(database: Database, gateway: Gateway, key: UUID, at: datetime) -> str:
-    """Make a change that was shown, and charge what was shown; answers `done`, or `refused` where the bank said no, and
-    then nothing is changed. Raises CannotChange when it was shown too long ago or something else was changed since."""
+async def make_change(database: Database, gateway: Gateway, key: UUID, at: datetime, yes: Yes | None = None) -> str:
+    """Make a change that was shown, and charge what was shown; answers `done`, or `refused` where the bank said no, or
+    the call surely had no effect, and then nothing is changed. Another interval needs its own `yes` (R64). Raises
+    CannotChange without it, when it was shown too long ago, or something else was changed since."""
     async with database.begin() as session:
         planned = await rows.change(session, key)
         row = await wishes.lock(session, planned.renewal_id)
@@ -84,7 +93,7 @@ async def make_change(database: Database, gateway: Gateway, key: UUID, at: datet
         if planned.state in {"done", "refused"}:
             return planned.state
         if planned.state == "shown":
-            await _accept(session, row, planned, at)
+            await _accept(session, row, planned, yes, at)
         name = row.provider_id or ""
     facts = await gateway.renewals.read_subscription(name)
     async with database.begin() as session:
@@ -132,13 +141,20 @@ async def _check_pupil(session: AsyncSession, row: Renewal, pupil: str, at: date
         raise CannotChange("This pupil has the full version already.", reason="covered")
 
 
-async def _accept(session: AsyncSession, row: Renewal, planned: RenewalChange, at: datetime) -> None:
+async def _accept(session: AsyncSession, row: Renewal, planned: RenewalChange, yes: Yes | None, at: datetime) -> None:
     stands = await periods.standing_of(session, row, at)
     is_same = (row.period_end or at) > at and planned.quantity == len(row.pupils) + (planned.pupil is not None)
     if at - planned.created_at > GOOD_FOR or not is_same or stands.state != "active" or row.pushed != row.revision:
         raise CannotChange("It was shown too long ago; look again.", state=stands.state)
     if planned.pupil is not None:
         await _check_pupil(session, row, planned.pupil, at)
+    elif yes is None:
+        raise CannotChange("Another interval needs a consent of its own.", reason="no_consent")
+    else:
+        consents.agree(
+            session, order_id=row.order_id, unit_gross=planned.unit_gross, interval=planned.interval,
+            text_hash=yes.text_hash, version=yes.version, locale=yes.locale, channel="renewal_page", at=at,
+        )  # fmt: skip
     planned.state = "accepted"
     row.check_at = at
     audit.record(

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from billing.kernel.pages import Page, Seller, render
+from billing.kernel.pages import Page, Seller, render, show
 from billing.kernel.speech import Speech
 
 DocumentName = Literal["terms", "withdrawal_form", "privacy", "accessibility", "help"]
@@ -97,8 +97,7 @@ def versions(name: DocumentName) -> tuple[str, ...]:
 def document_page(page: DocumentPage, speech: Speech) -> str:
     """The document set as a page, in its own language."""
     found = document(page.name, page.seller, speech, page.policy, page.version)
-    facts = {"page": page, "seller": page.seller, "here": page.here}
-    return render("checkout/document.html", speech, document=found, pieces=pieces(found.text), **facts)
+    return show("checkout/document.html", page, speech, document=found, pieces=pieces(found.text))
 
 
 def pieces(text: str) -> tuple[Piece, ...]:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from billing.kernel.pages import Page, Seller, render, show
+from billing.kernel.pages import Page, Seller, show
 from billing.kernel.speech import Speech
 
 RefundReason = Literal[
@@ -162,12 +162,12 @@ def renewal_consent(interval: Interval, amount: int, speech: Speech) -> str:
 
 def offer_page(page: OfferPage, speech: Speech) -> str:
     """The order page: everything the law wants before the button, in that order (R41–R43, R119)."""
-    # The answer to the form is the same page at another path, which knows no GET: the language links lead back here.
-    facts = {"page": page, "seller": page.seller, "here": page.here or page.action.removesuffix("/order")}
     errors = {error.field: error.text for error in page.errors}
     methods = ", ".join(speech.say("card") if name == "card" else METHODS.get(name, name) for name in page.methods)
     texts = consents(speech, page.button, page.renewal)
-    return render("checkout/offer.html", speech, errors=errors, texts=texts, methods=methods, **facts)
+    # The answer to the form is the same page at another path, which knows no GET: the language links lead back here.
+    here = page.action.removesuffix("/order")
+    return show("checkout/offer.html", page, speech, here=here, errors=errors, texts=texts, methods=methods)
 
 
 def order_page(page: OrderPage, speech: Speech) -> str:

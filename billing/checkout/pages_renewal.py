@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from billing.checkout.pages import FieldError, Interval, renewal_consent
-from billing.kernel.pages import Message, Page, render, tell
+from billing.kernel.pages import Message, Page, show, tell
 from billing.kernel.speech import Speech
 
 RenewalState = Literal["on", "off", "past_due", "paused", "ended"]
@@ -63,16 +63,14 @@ class PricePage(Page, frozen=True, kw_only=True):
 
 def renewal_page(page: RenewalPage, speech: Speech) -> str:
     """How the renewal stands, and what can be done about it in one click each (R67)."""
-    facts = {"page": page, "seller": page.seller, "here": page.here or page.address}
-    return render("checkout/renewal.html", speech, **facts)
+    return show("checkout/renewal.html", page, speech, here=page.address)
 
 
 def price_page(page: PricePage, speech: Speech) -> str:
     """Both prices side by side; nothing is ticked in advance, and no is as easy as yes (R42, R66)."""
     errors = {error.field: error.text for error in page.errors}
     consent = renewal_consent(page.interval, page.rise.new_amount, speech)
-    facts = {"page": page, "seller": page.seller, "here": page.here or page.address}
-    return render("checkout/price.html", speech, errors=errors, consent=consent, **facts)
+    return show("checkout/price.html", page, speech, here=page.address, errors=errors, consent=consent)
 
 
 def blank_consent_error(speech: Speech) -> FieldError:

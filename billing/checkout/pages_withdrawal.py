@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from billing.checkout.pages import FieldError
-from billing.kernel.pages import Message, Page, render, show, tell
+from billing.kernel.pages import Message, Page, show, tell
 from billing.kernel.speech import Speech
 
 Field = Literal["name", "contact"]
@@ -49,8 +49,7 @@ class WithdrawalClosedPage(Page, frozen=True, kw_only=True):
 def withdrawal_page(page: WithdrawalPage, speech: Speech) -> str:
     """The short form of the first step, with faults beside their fields."""
     errors = {error.field: error.text for error in page.errors}
-    facts = {"page": page, "seller": page.seller, "here": page.here}
-    return render("checkout/withdrawal.html", speech, errors=errors, **facts)
+    return show("checkout/withdrawal.html", page, speech, errors=errors)
 
 
 def confirm_withdrawal_page(page: WithdrawalPage, speech: Speech) -> str:

@@ -8,13 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.checkout.renewing import apply_subscription
 from billing.kernel.db import Database
 from billing.kernel.outbox import backoff
 from billing.payments import calls
 from billing.payments import service as payments
-from billing.payments.calls import NeverMade
+from billing.payments.calls import SETTLE, NeverMade
 from billing.payments.facts import ProviderBusy, ProviderUnknown
 from billing.payments.gateway import Gateway
 from billing.payments.gateway_renewals import ItemPrice, SetRenewal, SubscriptionFacts
@@ -100,7 +101,24 @@ async def push(database: Database, gateway: Gateway, key: UUID, at: datetime) ->
         await apply_subscription(session, facts, at)
         row = await wishes.lock(session, key)
         if row.revision == wish.revision and difference(wish, facts) is None:
-            row.pushed, row.push_at = wish.revision, None
+            if await _is_answered(session, wish, facts, at):
+                row.pushed, row.push_at = wish.revision, None
+            else:
+                row.push_at = at + SETTLE
+
+
+async def _is_answered(session: AsyncSession, wish: Wish, facts: SubscriptionFacts, at: datetime) -> bool:
+    """Whether every call that was sent for this renewal has its outcome: what had no answer is answered by what the
+    provider says now (I15). An older wish may yet take effect unseen; until then a newer one is not said to be so."""
+    is_all = True
+    for intent in await payments.unanswered(session, SET, wish.target):
+        if facts.stands_as(msgspec.convert(intent.request, SetRenewal)):
+            await payments.record_done(session, intent.id, f"{facts.subscription_id}:{intent.id.hex}", at)
+        elif intent.sent_at is None or at - intent.sent_at >= SETTLE:
+            await payments.record_refused(session, intent.id, "overtaken", at)
+        else:
+            is_all = False
+    return is_all
 
 
 async def _adopt(database: Database, wish: Wish, facts: SubscriptionFacts, at: datetime) -> bool:

@@ -4,7 +4,7 @@ First payment and renewals take the same road. Told again, in any order, by any 
 order's row is locked, each invoice is known once, and what is known of it only goes forward (I01).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,9 +13,9 @@ from billing.checkout.fulfilment import give_back
 from billing.checkout.service import close, lock_order
 from billing.checkout.tables import OrderRow
 from billing.kernel import outbox
-from billing.kernel.days import day_of
+from billing.kernel.days import day_of, last_day_before
 from billing.kernel.db import wake
-from billing.kernel.ids import parse
+from billing.kernel.ids import parse, public
 from billing.kernel.money import VatMethod
 from billing.ledger import service as ledger
 from billing.ledger.service import Sale
@@ -32,7 +32,7 @@ from billing.subscriptions.rules import OVER
 from billing.subscriptions.wishes import say
 from billing.trials import service as trials
 
-_AN_INSTANT = timedelta(microseconds=1)
+CHANGE = "renewal_change"
 
 
 async def is_bound(session: AsyncSession, subscription_id: str) -> bool:
@@ -161,6 +161,8 @@ async def _give_period(
     since = max(invoice.covers_from, payment.captured_at)
     if change is not None:
         change.state, change.invoice_id = "done", invoice.invoice_id
+        for intent in await payments.unanswered(session, CHANGE, public("rch", change.id)):
+            await payments.record_done(session, intent.id, f"{row.provider_id}:{intent.id.hex}", at)
         row.product, row.product_name = change.product, change.product_name
         row.interval, row.unit_gross = change.interval, change.unit_gross
     fresh = list(row.pupils) if row.period_end is None else [change.pupil] if change and change.pupil else []
@@ -194,5 +196,5 @@ def _sold(order: OrderRow, row: Renewal, invoice: Invoice, paid: PaymentFacts) -
         vat_rate_percent=order.vat_rate_percent,
         vat_method=cast("VatMethod", order.vat_method),
         first_day=day_of(invoice.covers_from),
-        last_day=day_of(invoice.covers_until - _AN_INSTANT),
+        last_day=last_day_before(invoice.covers_until),
     )

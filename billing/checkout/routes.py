@@ -7,7 +7,6 @@ from typing import Any
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, URLEncodedBody
-from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.activation import service as activation
@@ -15,6 +14,7 @@ from billing.activation.service import Link
 from billing.catalog.values import Catalogue
 from billing.checkout import documents, pages, pages_messages, service, showing
 from billing.checkout.documents import TERMS_VERSION, DocumentPage, Policy, document, document_page
+from billing.checkout.opening import open_order
 from billing.checkout.pages import FieldError
 from billing.checkout.placing import TURNED_BACK, NotForSale, OfferChanged, Place, place_order
 from billing.checkout.routes_renewal import renewal_pages
@@ -23,27 +23,23 @@ from billing.checkout.service import Accepted
 from billing.kernel.days import day_of
 from billing.kernel.db import Database
 from billing.kernel.errors import Gone, NotFound
-from billing.kernel.limits import Limiter
 from billing.kernel.pages import STATIC
-from billing.kernel.speech import LANGUAGES, Speech, speak
+from billing.kernel.speech import Speech
 from billing.kernel.web import AnyRequest
-from billing.kernel.web_pages import Site, count_wrong_link, page, speech_of
+from billing.kernel.web_pages import Html, Site, go, page, speech_of, wrong_link
 from billing.payments.facts import ProviderError
 from billing.payments.gateway import Gateway
 
 
-async def _link(
-    request: AnyRequest, session: AsyncSession, token: str, at: datetime, site: Site, limiter: Limiter
-) -> Link | Response[str]:
+async def _link(request: AnyRequest, session: AsyncSession, token: str, at: datetime, site: Site) -> Link | Html:
     """The living link, or the page that helps (R35); nobody is named, nothing changes (I27)."""
-    speech = speech_of(request)
     try:
         return await activation.find(session, token, at)
     except Gone:
+        speech = speech_of(request)
         return page(site, showing.gone(site.seller, speech, "expired"), speech, 410)
     except NotFound:
-        await count_wrong_link(request, limiter)
-        return page(site, showing.gone(site.seller, speech, "unknown"), speech, 404)
+        return await wrong_link(request, site, lambda speech: showing.gone(site.seller, speech, "unknown"))
 
 
 @get("/activate/{token:str}", operation_id="showOffer", include_in_schema=False)
@@ -54,10 +50,9 @@ async def show_offer(
     at: NamedDependency[datetime],
     site: NamedDependency[Site],
     catalogue: NamedDependency[Catalogue],
-    limiter: NamedDependency[Limiter],
-) -> Response[str]:
+) -> Html:
     """What, for how many, how much, from when to when; opening it changes nothing and asks no provider (R33)."""
-    link = await _link(request, session, token, at, site, limiter)
+    link = await _link(request, session, token, at, site)
     if isinstance(link, Response):
         return link
     plan = request.query_params.get(showing.PLAN)
@@ -83,17 +78,15 @@ async def place(
     at: NamedDependency[datetime],
     site: NamedDependency[Site],
     catalogue: NamedDependency[Catalogue],
-    limiter: NamedDependency[Limiter],
 ) -> Response[Any]:
     """Makes or finds the one open order and its payment page and leads there; so does a second click (R34)."""
     async with database.begin() as session:
-        link = await _link(request, session, token, at, site, limiter)
+        link = await _link(request, session, token, at, site)
         if isinstance(link, Response):
             return link
         product = str(data.get("product", ""))
         sale = await service.what_is_for_sale(session, link.account, link.pupils, catalogue, at, product)
-    posted = str(data.get("lang", ""))
-    speech = speak(posted) if posted in LANGUAGES else speech_of(request, sale.locale)
+    speech = speech_of(request, sale.locale, data)
     errors = _blank(data, sale, speech)
     if errors and sale.refusal is None:
         shown = showing.offer(sale, link, token, catalogue, site.seller, speech, errors=errors)
@@ -113,10 +106,10 @@ async def place(
         return page(site, pages.offer_page(shown, speech), speech, 409)
     except ProviderError as fault:
         return _unavailable(site, speech, link, token, fault.retry_after)
-    return Redirect(url, status_code=303, headers={"Cache-Control": "no-store"})
+    return go(url)
 
 
-def _unavailable(site: Site, speech: Speech, link: Link, token: str, retry_after: int) -> Response[str]:
+def _unavailable(site: Site, speech: Speech, link: Link, token: str, retry_after: int) -> Html:
     """Stripe does not answer: a polite page, and the link stays alive (R136)."""
     shown = pages_messages.ProviderUnavailablePage(
         seller=site.seller,
@@ -161,24 +154,18 @@ async def show_order(
     at: NamedDependency[datetime],
     site: NamedDependency[Site],
     catalogue: NamedDependency[Catalogue],
-    limiter: NamedDependency[Limiter],
-) -> Response[str]:
+) -> Html:
     """Where the parent comes back to. Tells the truth and never grants (R55)."""
-    row = await service.find_order(session, token)
-    if row is None:
-        await count_wrong_link(request, limiter)
-        speech = speech_of(request)
-        return page(site, showing.gone(site.seller, speech, "unknown"), speech, 404)
-    speech = speech_of(request, row.locale)
+    desk = await open_order(request, session, token, site)
+    if isinstance(desk, Response):
+        return desk
     turned_back = TURNED_BACK in request.query_params
-    shown = await showing.order(session, row, token, catalogue, site.seller, at, has_turned_back=turned_back)
-    return page(site, pages.order_page(shown, speech), speech)
+    shown = await showing.order(session, desk.order, token, catalogue, site.seller, at, has_turned_back=turned_back)
+    return desk.answer(pages.order_page(shown, desk.speech))
 
 
 @get(list(documents.PATHS), operation_id="showDocument", include_in_schema=False, sync_to_thread=False)
-def show_document(
-    request: AnyRequest, site: NamedDependency[Site], catalogue: NamedDependency[Catalogue]
-) -> Response[str]:
+def show_document(request: AnyRequest, site: NamedDependency[Site], catalogue: NamedDependency[Catalogue]) -> Html:
     """Terms, privacy, accessibility, help: free to read before anything is ordered."""
     speech = speech_of(request)
     name = documents.PATHS[request.url.path]
@@ -187,7 +174,7 @@ def show_document(
 
 
 @get("/nie-teraz", operation_id="notNow", include_in_schema=False, sync_to_thread=False)
-def not_now(request: AnyRequest, site: NamedDependency[Site]) -> Response[str]:
+def not_now(request: AnyRequest, site: NamedDependency[Site]) -> Html:
     """Where "Not now" leads: nothing happened, nothing will (R42)."""
     speech = speech_of(request)
     return page(site, pages_messages.not_now_page(pages_messages.NotNowPage(seller=site.seller), speech), speech)

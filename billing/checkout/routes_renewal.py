@@ -3,6 +3,7 @@
 No login: who holds the link of the order may stop paying for it (R67). Opening a page changes nothing.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,24 +11,21 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, URLEncodedBody
-from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import Catalogue
 from billing.checkout import pages_renewal as pages
 from billing.checkout import service, showing, showing_renewal
 from billing.checkout.documents import TERMS_VERSION
+from billing.checkout.opening import Desk, open_order
 from billing.checkout.pages import renewal_consent
 from billing.checkout.showing_renewal import Standing
-from billing.checkout.tables import OrderRow
 from billing.kernel.db import Database
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import new_id
-from billing.kernel.limits import Limiter
 from billing.kernel.pages import Page
-from billing.kernel.speech import LANGUAGES, Speech, speak
 from billing.kernel.web import AnyRequest
-from billing.kernel.web_pages import Site, count_wrong_link, page, speech_of
+from billing.kernel.web_pages import Html, Site, go, page, speech_of
 from billing.payments.facts import ProviderError
 from billing.payments.gateway import Gateway
 from billing.subscriptions import consents, renewing
@@ -36,64 +34,59 @@ HOLDER = "order_holder"
 """Who acts here, for the audit: somebody with the link of the order."""
 
 
-class _Desk(msgspec.Struct, frozen=True):
+class _Desk(Desk, frozen=True):
     """An order whose link is good, and how its renewal stands."""
 
-    order: OrderRow
     found: Standing
-    token: str
-    speech: Speech
 
     @property
-    def here(self) -> str:
+    def renewal(self) -> str:
         """The page of the renewal."""
-        return f"/orders/{self.token}/renewal"
+        return f"{self.here}/renewal"
 
 
 async def _open(
-    request: AnyRequest, session: AsyncSession, token: str, site: Site, catalogue: Catalogue, limiter: Limiter,
-    at: datetime, posted: str = "",
-) -> _Desk | Response[str]:  # fmt: skip
-    """The renewal behind a link, or the page that helps; guesses are counted (R39)."""
-    row = await service.find_order(session, token)
-    if row is None:
-        await count_wrong_link(request, limiter)
-    found = await showing_renewal.standing(session, service.order_id(row), catalogue, at) if row else None
-    if row is None or found is None:
+    request: AnyRequest, session: AsyncSession, token: str, site: Site, catalogue: Catalogue, at: datetime,
+    form: Mapping[str, Any] | None = None,
+) -> _Desk | Html:  # fmt: skip
+    """The renewal behind a link, or the page that helps."""
+    desk = await open_order(request, session, token, site, form)
+    if isinstance(desk, Response):
+        return desk
+    found = await showing_renewal.standing(session, service.order_id(desk.order), catalogue, at)
+    if found is None:
         speech = speech_of(request)
         return page(site, showing.gone(site.seller, speech, "unknown"), speech, 404)
-    speech = speak(posted) if posted in LANGUAGES else speech_of(request, row.locale)
-    return _Desk(row, found, token, speech)
+    return _Desk(**msgspec.structs.asdict(desk), found=found)
 
 
 def _go(desk: _Desk, done: str | None = None) -> Response[Any]:
     """Back to the page of the renewal, which tells the truth."""
     told = f"&done={done}" if done else ""
-    address = f"{desk.here}?lang={desk.speech.locale}{told}"
-    return Redirect(address, status_code=303, headers={"Cache-Control": "no-store"})
+    return go(f"{desk.renewal}?lang={desk.speech.locale}{told}")
 
 
 @get("/orders/{token:str}/renewal", operation_id="showRenewal", include_in_schema=False)
 async def show_renewal(
     request: AnyRequest, token: FromPath[str], session: NamedDependency[AsyncSession], at: NamedDependency[datetime],
-    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue], limiter: NamedDependency[Limiter],
-) -> Response[str]:  # fmt: skip
+    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue],
+) -> Html:  # fmt: skip
     """Paid through, next charge, state, and every control one click away (R67)."""
-    desk = await _open(request, session, token, site, catalogue, limiter, at)
+    desk = await _open(request, session, token, site, catalogue, at)
     if isinstance(desk, Response):
         return desk
     shown = showing_renewal.renewal(desk.found, desk.order, token, site.seller, request.query_params.get("done"))
-    return page(site, pages.renewal_page(shown, desk.speech), desk.speech)
+    return desk.answer(pages.renewal_page(shown, desk.speech))
 
 
 @post("/orders/{token:str}/renewal", operation_id="changeRenewal", include_in_schema=False, status_code=303)
 async def change_renewal(
     request: AnyRequest, token: FromPath[str], data: URLEncodedBody[dict[str, Any]],
     session: NamedDependency[AsyncSession], at: NamedDependency[datetime], site: NamedDependency[Site],
-    catalogue: NamedDependency[Catalogue], limiter: NamedDependency[Limiter],
+    catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Off, on, pause or resume: written down at once, whatever the provider does; a second click changes nothing."""
-    desk = await _open(request, session, token, site, catalogue, limiter, at, str(data.get("lang", "")))
+    desk = await _open(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     act = str(data.get("act", ""))
@@ -122,27 +115,27 @@ async def _act(session: AsyncSession, act: str, desk: _Desk, catalogue: Catalogu
 @get("/orders/{token:str}/renewal/price", operation_id="showPrice", include_in_schema=False)
 async def show_price(
     request: AnyRequest, token: FromPath[str], session: NamedDependency[AsyncSession], at: NamedDependency[datetime],
-    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue], limiter: NamedDependency[Limiter],
+    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Both prices and an unticked box (R66); where no price waits for a yes, the page of the renewal."""
-    desk = await _open(request, session, token, site, catalogue, limiter, at)
+    desk = await _open(request, session, token, site, catalogue, at)
     if isinstance(desk, Response):
         return desk
     rise = desk.found.rise
     if rise is None:
         return _go(desk)
     shown = showing_renewal.price(desk.found, rise, desk.order, token, site.seller)
-    return page(site, pages.price_page(shown, desk.speech), desk.speech)
+    return desk.answer(pages.price_page(shown, desk.speech))
 
 
 @post("/orders/{token:str}/renewal/price", operation_id="agreeToPrice", include_in_schema=False, status_code=303)
 async def agree_to_price(
     request: AnyRequest, token: FromPath[str], data: URLEncodedBody[dict[str, Any]],
     session: NamedDependency[AsyncSession], at: NamedDependency[datetime], site: NamedDependency[Site],
-    catalogue: NamedDependency[Catalogue], limiter: NamedDependency[Limiter],
+    catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Agree to exactly the price that was shown; another one is shown again first (R66, R85)."""
-    desk = await _open(request, session, token, site, catalogue, limiter, at, str(data.get("lang", "")))
+    desk = await _open(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     rise, unit = desk.found.rise, desk.found.view.needs_consent
@@ -151,9 +144,9 @@ async def agree_to_price(
     shown = showing_renewal.price(desk.found, rise, desk.order, token, site.seller)
     if "renew" not in data:
         shown = msgspec.structs.replace(shown, errors=(pages.blank_consent_error(desk.speech),))
-        return page(site, pages.price_page(shown, desk.speech), desk.speech, 400)
+        return desk.answer(pages.price_page(shown, desk.speech), 400)
     if data.get("shown") != shown.shown:
-        return page(site, pages.price_page(shown, desk.speech), desk.speech, 409)
+        return desk.answer(pages.price_page(shown, desk.speech), 409)
     words = service.text_hash(renewal_consent(shown.interval, rise.new_amount, desk.speech))
     row = await renewing.find(session, desk.found.view.renewal, lock=True)
     consents.agree(
@@ -172,23 +165,23 @@ async def agree_to_price(
 async def change_card(
     request: AnyRequest, token: FromPath[str], data: URLEncodedBody[dict[str, Any]],
     database: NamedDependency[Database], gateway: NamedDependency[Gateway], at: NamedDependency[datetime],
-    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue], limiter: NamedDependency[Limiter],
+    site: NamedDependency[Site], catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """To the provider's own page, where the card is changed: we never see its number."""
     async with database.begin() as session:
-        desk = await _open(request, session, token, site, catalogue, limiter, at, str(data.get("lang", "")))
+        desk = await _open(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     customer = desk.found.customer
     if customer is None or desk.found.state == "ended":
         return _go(desk)
-    back, locale = f"{site.public_url}{desk.here}", "en" if desk.speech.locale == "en" else "pl"
+    back, locale = f"{site.public_url}{desk.renewal}", "en" if desk.speech.locale == "en" else "pl"
     try:
         url = await gateway.renewals.portal(customer, back, locale, f"portal-{new_id(at).hex}")
     except ProviderError as fault:
-        html = pages.card_unavailable_page(Page(seller=site.seller, here=desk.here), desk.here, desk.speech)
-        return page(site, html, desk.speech, 503, {"Retry-After": str(fault.retry_after)})
-    return Redirect(url, status_code=303, headers={"Cache-Control": "no-store"})
+        html = pages.card_unavailable_page(Page(seller=site.seller, here=desk.renewal), desk.renewal, desk.speech)
+        return desk.answer(html, 503, {"Retry-After": str(fault.retry_after)})
+    return go(url)
 
 
 renewal_pages = Router("/", route_handlers=[show_renewal, change_renewal, show_price, agree_to_price, change_card])

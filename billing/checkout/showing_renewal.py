@@ -17,7 +17,6 @@ from billing.subscriptions.renewing import RenewalView
 from billing.subscriptions.renewing_rules import Charge
 from billing.subscriptions.rules import LIVE
 
-_A_MOMENT = timedelta(seconds=1)
 _SHOWS: dict[Done, tuple[RenewalState, ...]] = {
     "off": ("off",),
     "on": ("on",),
@@ -51,10 +50,11 @@ class Standing(msgspec.Struct, frozen=True):
 
     @property
     def active_until(self) -> date | None:
-        """The last day with access; a payment that is awaited, or was refused for good, leaves the days of grace."""
+        """The last day with access from morning to night, as the offer counts them: the next charge comes on the day
+        after. A payment that is awaited, or was refused for good, leaves the days of grace."""
         has_grace = self.state == "past_due" or self.view.reason == "payment_failed"
         until = (self.grace_until if has_grace else None) or self.view.paid_until
-        return day_of(until - _A_MOMENT) if until else None
+        return day_of(until) - timedelta(days=1) if until else None
 
     @property
     def next_charge_on(self) -> date | None:

@@ -56,6 +56,11 @@ def named(prefix: str, column: str) -> str:
     return f"'{prefix}_' || (select string_agg({letter}, '' order by place) from generate_series(0, 25) place)"
 
 
+def with_names(prefix: str, table: str) -> str:
+    """SQL for a table with the public id of each row as `name`."""
+    return f"(select *, {named(prefix, 'id')} as name from {table})"
+
+
 def listed(words: Collection[str]) -> str:
     """SQL for a list of words of ours."""
     return ", ".join(f"'{word}'" for word in sorted(words))

@@ -4,7 +4,7 @@ from datetime import date
 
 from billing.checkout.pages import FieldError
 from billing.invoices.rules import Field, State
-from billing.kernel.pages import Message, Page, render, tell
+from billing.kernel.pages import Message, Page, show, tell
 from billing.kernel.speech import Speech
 
 
@@ -45,8 +45,7 @@ class NoInvoicePage(Page, frozen=True, kw_only=True):
 def invoice_page(page: InvoicePage, speech: Speech) -> str:
     """The form, with faults beside their fields."""
     errors = {error.field: error.text for error in page.errors}
-    facts = {"page": page, "seller": page.seller, "here": page.here}
-    return render("invoices/request.html", speech, errors=errors, **facts)
+    return show("invoices/request.html", page, speech, errors=errors)
 
 
 def asked_page(page: AskedPage, speech: Speech) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases import service as cases
+from billing.checkout import service as checkout
 from billing.invoices import rules
 from billing.invoices.rules import Buyer, BuyerKind, Kind, NothingToInvoice, Path, State, TooLateToAsk, UnknownRequest
 from billing.invoices.tables import InvoiceRow
@@ -25,14 +26,18 @@ PREFIX = "inv"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the buyer of an order may ask today: `last_day` is the last day on which that was or is possible, `due`
-    the last day on which the invoice must be issued (R106, R107)."""
+    """Whether the buyer of an order may ask today: of which `sale`, of which the books still hold so much; or the
+    request that was `asked` already (R106)."""
 
     state: Literal["open", "asked", "too_late", "nothing"]
-    paid_on: date | None = None
-    gross: int = 0
-    last_day: date | None = None
+    sale: Booked | None = None
+    held: Held | None = None
     asked: InvoiceRow | None = None
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day on which that is or was possible."""
+        return None if self.sale is None else rules.last_day_to_ask(self.sale.sold_on)
 
 
 def invoice_id(row: InvoiceRow) -> str:
@@ -40,26 +45,24 @@ def invoice_id(row: InvoiceRow) -> str:
     return public(PREFIX, row.id)
 
 
-async def standing(session: AsyncSession, order: str, at: datetime) -> Standing:
-    """What the page about an order's invoice says; a payment of which nothing is kept needs none."""
-    kept = [(sale, held) for sale, held in await ledger.sales_of(session, order) if held.gross > 0]
+async def standing(session: AsyncSession, order: str, at: datetime, *, lock: bool = False) -> Standing:
+    """What the page about an order's invoice says; a payment of which nothing is kept needs none. With `lock`, whoever
+    asks for the same order at once waits."""
+    kept = [(sale, held) for sale, held in await ledger.sales_of(session, order, lock=lock) if held.gross > 0]
     asked = {row.payment: row for row in await of_order(session, order) if row.kind == "invoice"}
     standing_rows = [row for row in asked.values() if row.state != "refused"]
     unasked = [(sale, held) for sale, held in kept if sale.payment not in {row.payment for row in standing_rows}]
     in_time = [(sale, held) for sale, held in unasked if _is_in_time(sale, at)]
     if in_time:
-        return _seen("open", *in_time[0])
+        sale, held = in_time[0]
+        return Standing(state="open", sale=sale, held=held)
     if standing_rows:
         return Standing(state="asked", asked=standing_rows[-1])
-    return _seen("too_late", *unasked[-1]) if unasked else Standing(state="nothing")
+    return Standing(state="too_late", sale=unasked[-1][0]) if unasked else Standing(state="nothing")
 
 
 def _is_in_time(sale: Booked, at: datetime) -> bool:
     return day_of(at) <= rules.last_day_to_ask(sale.sold_on)
-
-
-def _seen(state: Literal["open", "too_late"], sale: Booked, held: Held) -> Standing:
-    return Standing(state=state, paid_on=sale.sold_on, gross=held.gross, last_day=rules.last_day_to_ask(sale.sold_on))
 
 
 async def ask(session: AsyncSession, order: str, buyer: Buyer, secret: str, at: datetime) -> InvoiceRow:
@@ -68,18 +71,14 @@ async def ask(session: AsyncSession, order: str, buyer: Buyer, secret: str, at: 
 
     Raises TooLateToAsk after the end of the third month after the payment's (R106), NothingToInvoice.
     """
-    sales = await ledger.sales_of(session, order, lock=True)  # two clicks at once wait here for each other
-    now = await standing(session, order, at)
+    now = await standing(session, order, at, lock=True)
     if now.state == "asked" and now.asked is not None:
         return now.asked
     if now.state == "too_late":
         raise TooLateToAsk("The time to ask for an invoice is over.", last_day=str(now.last_day))
-    if now.state == "nothing":
+    sale, held = now.sale, now.held
+    if sale is None or held is None:
         raise NothingToInvoice("Nothing is kept for this order.")
-    taken = {row.payment for row in await of_order(session, order) if row.state != "refused"}
-    sale, held = next(
-        (sale, held) for sale, held in sales if held.gross > 0 and sale.payment not in taken and _is_in_time(sale, at)
-    )
     row = InvoiceRow(
         id=new_id(at), kind="invoice", order_id=order, payment=sale.payment, state="requested", buyer_kind=buyer.kind,
         buyer=seal(secret, sale.payment, msgspec.json.encode(buyer)), asked_at=at,
@@ -95,9 +94,10 @@ async def _open(session: AsyncSession, row: InvoiceRow, at: datetime) -> None:
     audit.record(
         session, at, "invoice.requested", invoice_id(row), after="requested", order=row.order_id, kind=row.kind
     )
+    account = (await checkout.read_order(session, row.order_id)).account
     await cases.open_case(
-        session, "invoice_request", invoice_id(row), at, order=row.order_id, due_at=end_of(row.due_on),
-        paper=row.kind, due_on=row.due_on.isoformat(), buyer_kind=row.buyer_kind,
+        session, "invoice_request", invoice_id(row), at, order=row.order_id, account=account,
+        due_at=end_of(row.due_on), paper=row.kind, due_on=row.due_on.isoformat(), buyer_kind=row.buyer_kind,
         refund=row.refund,
     )  # fmt: skip
 

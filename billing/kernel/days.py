@@ -54,6 +54,11 @@ def is_working_day(on: date) -> bool:
     return on.weekday() < _SATURDAY and on not in _holidays(on.year)
 
 
+def last_day_before(until: datetime) -> date:
+    """The last day of what holds until then: an end at midnight leaves the day before, a later one its own day."""
+    return day_of(until - timedelta(microseconds=1))
+
+
 def last_day_of_term(contract: date, days: int) -> date:
     """The last day of a consumer's term: the day of the contract is not counted, and an end on a Saturday, Sunday or
     public holiday moves to the next working day (R72, golden table 8.1)."""

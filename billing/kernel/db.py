@@ -56,6 +56,7 @@ class Database:
             pool_timeout=2,
             pool_pre_ping=False,
             pool_recycle=1800,
+            pool_use_lifo=True,  # few connections, each with its statements prepared, rather than all of them in turn
             hide_parameters=True,
             connect_args={"server_settings": _LIMITS, "timeout": 5},
         )

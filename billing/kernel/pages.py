@@ -75,9 +75,10 @@ def render(template: str, speech: Speech, **facts: object) -> str:
     return environment(speech.locale).get_template(template).render(speech=speech, **facts)
 
 
-def show(template: str, page: Page, speech: Speech) -> str:
-    """A whole page: the template sees its facts as `page`."""
-    return render(template, speech, page=page, seller=page.seller, here=page.here)
+def show(template: str, page: Page, speech: Speech, *, here: str = "", **facts: object) -> str:
+    """A whole page: the template sees its facts as `page`, and what is said besides. `here` is where the language links
+    lead if the page does not say."""
+    return render(template, speech, page=page, seller=page.seller, here=page.here or here, **facts)
 
 
 class Message(Struct, frozen=True, kw_only=True):

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import date, datetime
 
-from sqlalchemy import Text, and_, any_, func, literal, not_, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.kernel.among import among
 from billing.ledger.tables import LedgerLineRow
 
 _NOT_THE_ORDERS = ("stripe_fee:", "payout:", "payout_failed:", "stray:", "stray_out:")
@@ -29,10 +29,9 @@ async def moved_by_day(session: AsyncSession, orders: Collection[str], until: da
     """For each of these orders and each day, what came to the provider less what left it, up to an instant."""
     if not orders:
         return []
-    named = LedgerLineRow.order_id == any_(literal(sorted(set(orders)), ARRAY(Text)))
     query = (
         select(LedgerLineRow.order_id, LedgerLineRow.booked_on, func.sum(LedgerLineRow.amount))
-        .where(_MOVED, named, LedgerLineRow.at <= until)
+        .where(_MOVED, among(LedgerLineRow.order_id, orders), LedgerLineRow.at <= until)
         .group_by(LedgerLineRow.order_id, LedgerLineRow.booked_on)
     )
     return [(str(order), on, int(amount)) for order, on, amount in await session.execute(query)]

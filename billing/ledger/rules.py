@@ -114,19 +114,9 @@ def refund_paid_by_bank(amount: int) -> tuple[Line, ...]:
     return (Line("refunds_payable", amount), Line("bank", -amount))
 
 
-def refund_failed(amount: int) -> tuple[Line, ...]:
-    """Money that had gone back came home again: the customer is owed it as before (R75, R76)."""
-    return reversed_lines(refund_paid(amount))
-
-
 def chargeback(amount: int) -> tuple[Line, ...]:
     """A bank took a payment back in a dispute (R60). The sale itself stands; a refund is another thing."""
     return (Line("chargebacks", amount), Line("stripe_clearing", -amount))
-
-
-def chargeback_reversed(amount: int) -> tuple[Line, ...]:
-    """The dispute was won: the money is back."""
-    return reversed_lines(chargeback(amount))
 
 
 def stripe_fee(amount: int) -> tuple[Line, ...]:

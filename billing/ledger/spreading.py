@@ -9,8 +9,6 @@ from datetime import date, timedelta
 
 import msgspec
 
-_ONE_DAY = timedelta(days=1)
-
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """The days a payment bought, both included; `ended_on` is the day after which nothing more is owed, if it came
@@ -42,11 +40,6 @@ def earned_by(net: int, service: Service, on: date) -> int:
     if passed <= 0:
         return 0
     return (2 * net * passed + service.days) // (2 * service.days)
-
-
-def earned_on(net: int, service: Service, on: date) -> int:
-    """How much of `net` grosz is earned on one day."""
-    return earned_by(net, service, on) - earned_by(net, service, on - _ONE_DAY)
 
 
 def days_between(first: date, last: date) -> Iterator[date]:

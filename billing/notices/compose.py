@@ -1,7 +1,7 @@
 """From a planned letter to its facts, checked again right before it goes (R25, I20)."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
 from billing.checkout import showing
 from billing.checkout.documents import Policy, document
-from billing.kernel.days import day_of, last_day_of_term
+from billing.kernel.days import day_of, last_day_before, last_day_of_term
 from billing.kernel.ids import parse
 from billing.kernel.pages import Seller
 from billing.kernel.speech import speak
@@ -43,8 +43,6 @@ from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
 from billing.trials import service as trials
 from entitlements import service as desk
-
-_A_MOMENT = timedelta(seconds=1)
 
 
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +104,7 @@ async def _confirm(
         raise Dropped("confirmed_already" if person.is_active else "too_late")
     token = await new_confirmation(session, person)
     secrets.append(token)
-    url, last = f"{desk_.public_url}/confirm/{token}", day_of(person.confirm_by - _A_MOMENT)
+    url, last = f"{desk_.public_url}/confirm/{token}", last_day_before(person.confirm_by)
     kind = ConfirmGuardian if person.age_band == "under_13" else ConfirmEmail
     return kind(seller=desk_.seller, url=url, valid_until=last)
 
@@ -134,7 +132,7 @@ async def _trial_ending(
         days = desk_.catalogue.order.link_days
         link = await activation.issue(session, person.account, concerned, at, days=days, reverts_on=row.day)
         secrets.append(link.token)
-        url, expires = f"{desk_.public_url}/activate/{link.token}", day_of(link.expires_at - _A_MOMENT)
+        url, expires = f"{desk_.public_url}/activate/{link.token}", last_day_before(link.expires_at)
     offer = offer_at(desk_.catalogue, None, at)
     return TrialEnding(
         seller=desk_.seller,
@@ -214,7 +212,7 @@ async def _returned(
         reason=refund.reason,
         amount=refund.amount,
         order_number=str(order.number),
-        active_until=day_of(min(paid) - _A_MOMENT) if paid else None,
+        active_until=last_day_before(min(paid)) if paid else None,
     )
 
 

@@ -53,7 +53,6 @@ def draft_confirm_email(letter: ConfirmEmail, speech: Speech) -> Draft:
     """One link, one purpose."""
     say = speech.say
     return Draft(
-        subject=say("Confirm your e-mail address"),
         title=say("Confirm your e-mail address"),
         blocks=(
             lead(say("One step is missing before your account works.")),

@@ -38,10 +38,11 @@ class Attachment(Struct, frozen=True, kw_only=True):
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """A letter before it is set: what it says, why it comes. All of ours are service messages: no adverts (R23)."""
+    """A letter before it is set: what it says, why it comes. All of ours are service messages: no adverts (R23). Its
+    title is its subject too, unless it has one of its own."""
 
-    subject: str
     title: str
+    subject: str | None = None
     blocks: tuple[Block, ...]
     why: str
     attachments: tuple[Attachment, ...] = ()
@@ -103,7 +104,7 @@ def set_letter(draft: Draft, seller: Seller, speech: Speech) -> Written:
     """Both parts of the letter from the same blocks."""
     about = {"draft": draft, "seller": seller}
     return Written(
-        subject=draft.subject,
+        subject=draft.subject or draft.title,
         text=render("notices/letter.txt", speech, **about),
         html=render("notices/letter.html", speech, **about),
         attachments=draft.attachments,

@@ -71,7 +71,7 @@ def draft_order_confirmation(letter: OrderConfirmation, speech: Speech) -> Draft
                 say("The terms of service, version %(version)s.", version=letter.terms_version),
                 say("The model withdrawal form."),
                 say("This confirmation of payment does not replace a VAT invoice."),
-                say("Write to us if you need one."),
+                say("Ask for one on the page of your order."),
             ),
             heading(say("Complaints")),
             text(
@@ -124,7 +124,7 @@ def _withdrawal(letter: OrderConfirmation, speech: Speech) -> tuple[Block, ...]:
             say("You need not give a reason."),
             money,
         ),
-        text(say("Use the button below, write an e-mail or send the attached form.")),
+        text(say("Use the link below, write an e-mail or send the attached form.")),
         button(say("Withdraw from the contract here"), f"{letter.order_url}/withdrawal"),
         quiet(say("The page of your order always shows its present state.")),
         button(say("Page of your order"), letter.order_url),

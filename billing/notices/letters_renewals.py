@@ -13,83 +13,70 @@ OffReason = Literal["asked", "no_consent", "no_notice", "mandate_revoked", "at_p
 """Why it was turned off, where that is worth a letter."""
 
 
-class RenewalComing(Struct, frozen=True, kw_only=True):
-    """Before a charge: when, how much, how to stop it (R65). The address is that of the page with the controls."""
-
+class _OfRenewal(Struct, frozen=True, kw_only=True):
     seller: Seller
     order_number: str
+
+
+class _WithPage(_OfRenewal, frozen=True, kw_only=True):
+    url: str
+    """The page with the controls."""
+
+
+class RenewalComing(_WithPage, frozen=True, kw_only=True):
+    """Before a charge: when, how much, how to stop it (R65)."""
+
     charge_on: date
     amount: int
-    url: str
 
 
-class RenewalPaid(Struct, frozen=True, kw_only=True):
+class RenewalPaid(_WithPage, frozen=True, kw_only=True):
     """After a charge: how much was taken, until when the access lasts; the next day is None when none will come."""
 
-    seller: Seller
-    order_number: str
     amount: int
     active_until: date
     next_charge_on: date | None
-    url: str
 
 
-class RenewalFailed(Struct, frozen=True, kw_only=True):
+class RenewalFailed(_WithPage, frozen=True, kw_only=True):
     """A charge was refused: until when the access lasts all the same, and how to change the card."""
 
-    seller: Seller
-    order_number: str
     amount: int
     active_until: date
-    url: str
 
 
-class RenewalStopped(Struct, frozen=True, kw_only=True):
+class RenewalStopped(_WithPage, frozen=True, kw_only=True):
     """The renewal is off, by whomever it was turned off (R66–R68); on again is one click on the page at `url`."""
 
-    seller: Seller
-    order_number: str
     reason: OffReason
     active_until: date
-    url: str
 
 
-class RenewalGoesOn(Struct, frozen=True, kw_only=True):
+class RenewalGoesOn(_WithPage, frozen=True, kw_only=True):
     """On again, resumed after a pause, or a price agreed to: what will be charged next, and when."""
 
-    seller: Seller
-    order_number: str
     cause: Literal["turned_on", "resumed", "price_agreed"]
     charge_on: date
     amount: int
-    url: str
 
 
-class RenewalPaused(Struct, frozen=True, kw_only=True):
+class RenewalPaused(_WithPage, frozen=True, kw_only=True):
     """Paused: nothing is charged until it is resumed, and the access ends with what is paid."""
 
-    seller: Seller
-    order_number: str
     active_until: date
-    url: str
 
 
-class PriceRising(Struct, frozen=True, kw_only=True):
+class PriceRising(_WithPage, frozen=True, kw_only=True):
     """A higher price: both prices, from when, and that nothing is charged without a yes (R66)."""
 
-    seller: Seller
-    order_number: str
     old_amount: int
     new_amount: int
     charge_on: date
-    url: str
 
 
-class RenewalEnded(Struct, frozen=True, kw_only=True):
+class RenewalEnded(_OfRenewal, frozen=True, kw_only=True):
     """It is over: the basic version is back, and why."""
 
-    seller: Seller
-    order_number: str
     reason: OffReason | None
 
 
@@ -108,6 +95,12 @@ def _order(number: str, speech: Speech) -> tuple[str, str]:
 def _next(charge_on: date, amount: int, speech: Speech) -> tuple[tuple[str, str], tuple[str, str]]:
     say = speech.say
     return (say("Day of the charge"), speech.weekday(charge_on)), (say("Amount with VAT"), speech.money(amount))
+
+
+def _afterwards(active_until: date, speech: Speech) -> tuple[str, str]:
+    say = speech.say
+    active = say("The full version is active until %(day)s.", day=speech.day(active_until))
+    return active, say("After that the basic version stays free.")
 
 
 def _page(url: str, speech: Speech) -> Block:
@@ -169,7 +162,6 @@ def draft_renewal_failed(letter: RenewalFailed, speech: Speech) -> Draft:
     """What to do, and how much time there is."""
     say = speech.say
     return Draft(
-        subject=say("The payment for your renewal failed"),
         title=say("The payment for your renewal failed"),
         blocks=(
             lead(say("The full version stays active until %(day)s.", day=speech.day(letter.active_until))),
@@ -191,15 +183,13 @@ def draft_renewal_stopped(letter: RenewalStopped, speech: Speech) -> Draft:
     say = speech.say
     why = stopped_why(letter.reason, speech)
     return Draft(
-        subject=say("Automatic renewal is turned off"),
         title=say("Automatic renewal is turned off"),
         blocks=(
             lead(say("Nothing more will be charged.")),
             facts(_order(letter.order_number, speech)),
             text(
                 *((why,) if why else ()),
-                say("The full version is active until %(day)s.", day=speech.day(letter.active_until)),
-                say("After that the basic version stays free."),
+                *_afterwards(letter.active_until, speech),
                 say("If you change your mind, you will find the way back on our page."),
             ),
             _page(letter.url, speech),
@@ -217,7 +207,6 @@ def draft_renewal_goes_on(letter: RenewalGoesOn, speech: Speech) -> Draft:
         "price_agreed": say("You have agreed to the new price"),
     }
     return Draft(
-        subject=titles[letter.cause],
         title=titles[letter.cause],
         blocks=(
             lead(say("You asked for this on the page of your order.")),
@@ -233,15 +222,11 @@ def draft_renewal_paused(letter: RenewalPaused, speech: Speech) -> Draft:
     """Nothing is charged; what is paid lasts; how to go on."""
     say = speech.say
     return Draft(
-        subject=say("Automatic renewal is paused"),
         title=say("Automatic renewal is paused"),
         blocks=(
             lead(say("Nothing will be charged until you resume it.")),
             facts(_order(letter.order_number, speech)),
-            text(
-                say("The full version is active until %(day)s.", day=speech.day(letter.active_until)),
-                say("After that the basic version stays free."),
-            ),
+            text(*_afterwards(letter.active_until, speech)),
             _page(letter.url, speech),
         ),
         why=_why(speech),
@@ -252,7 +237,6 @@ def draft_price_rising(letter: PriceRising, speech: Speech) -> Draft:
     """Two prices, one question, and that silence is a no (R66)."""
     say = speech.say
     return Draft(
-        subject=say("The price will rise. Do you agree?"),
         title=say("The price will rise. Do you agree?"),
         blocks=(
             lead(say("Without your consent we will charge nothing more.")),
@@ -277,7 +261,6 @@ def draft_renewal_ended(letter: RenewalEnded, speech: Speech) -> Draft:
     say = speech.say
     why = stopped_why(letter.reason, speech)
     return Draft(
-        subject=say("The full version has ended"),
         title=say("The full version has ended"),
         blocks=(
             lead(say("Nothing more will be charged.")),

@@ -9,7 +9,6 @@ from billing.catalog.values import TrialPolicy
 from billing.checkout.service import read_order
 from billing.kernel.outbox import Consumer, Message
 from billing.notices import service
-from billing.notices.planning_money import on_complaint_answered, on_dispute_lost, on_refund_failed
 from billing.trials import service as trials
 from billing.withdrawals.school_blocks import on_blocks_set
 
@@ -37,27 +36,17 @@ async def on_registered(session: AsyncSession, message: Message, at: datetime) -
         await service.plan_letter(session, account, "confirm_email", message.id.hex, at)
 
 
-async def on_order_paid(session: AsyncSession, message: Message, at: datetime) -> None:
-    """The contract is confirmed on a durable medium (R46)."""
-    if message.facts["account"] is not None:
-        order = message.facts["order"]
-        await service.plan_letter(session, message.facts["account"], "order_confirmation", order, at, order=order)
+def _letter(kind: str, about: str, *more: str) -> Consumer:
+    """A letter of a kind about one fact of the message, once, to the account it names, if it still names one. The
+    letter keeps that fact and `more`."""
 
+    async def plan(session: AsyncSession, message: Message, at: datetime) -> None:
+        facts = message.facts
+        if facts.get("account") is not None:
+            kept = {name: facts[name] for name in (about, *more)}
+            await service.plan_letter(session, facts["account"], kind, facts[about], at, **kept)
 
-async def on_order_failed(session: AsyncSession, message: Message, at: datetime) -> None:
-    """The bank said no: a kind letter (R53)."""
-    if message.facts.get("account") is not None:
-        order = message.facts["order"]
-        await service.plan_letter(session, message.facts["account"], "payment_failed", order, at, order=order)
-
-
-async def on_refund_reserved(session: AsyncSession, message: Message, at: datetime) -> None:
-    """Money that bought nothing goes back, and the buyer is told why (R49, R57)."""
-    if message.facts.get("account") is not None:
-        refund, order = message.facts["refund"], message.facts["order"]
-        await service.plan_letter(
-            session, message.facts["account"], "money_returned", refund, at, refund=refund, order=order
-        )
+    return plan
 
 
 async def on_withdrawal(session: AsyncSession, message: Message, at: datetime) -> None:
@@ -71,12 +60,12 @@ async def on_withdrawal(session: AsyncSession, message: Message, at: datetime) -
 
 CONSUMERS: dict[str, tuple[Consumer, ...]] = {
     "account.registered": (on_registered,),
-    "order.paid": (on_order_paid,),
-    "order.failed": (on_order_failed,),
-    "refund.reserved": (on_refund_reserved,),
-    "refund.failed": (on_refund_failed,),
-    "dispute.lost": (on_dispute_lost,),
-    "complaint.answered": (on_complaint_answered,),
+    "order.paid": (_letter("order_confirmation", "order"),),  # the contract on a durable medium (R46)
+    "order.failed": (_letter("payment_failed", "order"),),  # the bank said no: a kind letter (R53)
+    "refund.reserved": (_letter("money_returned", "refund", "order"),),  # what bought nothing goes back (R49, R57)
+    "refund.failed": (_letter("refund_by_bank", "refund", "order"),),  # a transfer needs the buyer's agreement (R75)
+    "dispute.lost": (_letter("dispute_lost", "order"),),  # the right has ended, and why (R60)
+    "complaint.answered": (_letter("complaint_answer", "complaint"),),  # on a durable medium (R80)
     "school.blocks_set": (on_blocks_set,),
     "withdrawal.received": (on_withdrawal,),
     "withdrawal.late": (on_withdrawal,),

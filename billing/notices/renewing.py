@@ -76,15 +76,15 @@ async def plan_before_charge(
     view, charge_at = found.view, found.charge.at
     rule, hours = catalogue.renewal, catalogue.trial.send_hours
     known: dict[str, Any] = {"renewal": view.renewal, "order": order, "charge_at": iso(charge_at)}
+    the_charge = f"{view.renewal}:{iso(charge_at)}"
     for days in rule.notice_days(view.interval):
         due = at_hour(day_of(charge_at) - timedelta(days=days + rule.lead_days), hours[0])
         if at < told_by(charge_at, days):
-            about = f"{known['renewal']}:{known['charge_at']}:{days}"
-            await _plan_again(session, account, about, at, next_opening(max(at, due), *hours), days, known)
+            opens = next_opening(max(at, due), *hours)
+            await _plan_again(session, account, f"{the_charge}:{days}", at, opens, days, known)
     if view.needs_consent is not None:
-        about = f"{known['renewal']}:{known['charge_at']}:{view.needs_consent}"
-        due = next_opening(at, *hours)
-        await service.plan_letter(session, account, RISING, about, at, due_at=due, unit=view.needs_consent, **known)
+        about, opens = f"{the_charge}:{view.needs_consent}", next_opening(at, *hours)
+        await service.plan_letter(session, account, RISING, about, at, due_at=opens, unit=view.needs_consent, **known)
 
 
 async def _plan_again(

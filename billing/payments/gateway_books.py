@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from billing.payments.facts import DisputeFacts
+
 LineKind = Literal["charge", "refund", "dispute", "fee", "payout", "other"]
 
 
@@ -55,18 +57,6 @@ class BookedRefund(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
 
 
-class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that a bank has taken back, or asks about; `state` is the provider's word."""
-
-    dispute_id: str
-    state: str
-    payment_id: str | None
-    charge_id: str | None
-    amount: int
-    currency: str
-    created_at: datetime
-
-
 class BalanceLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the provider's account of our money: `net` is `amount` less `fee`; amounts are signed.
 
@@ -104,7 +94,7 @@ class OfPayment(msgspec.Struct, frozen=True, kw_only=True):
 
     charges: tuple[BookedCharge, ...]
     refunds: tuple[BookedRefund, ...]
-    disputes: tuple[BookedDispute, ...]
+    disputes: tuple[DisputeFacts, ...]
 
 
 class Books(Protocol):
@@ -122,7 +112,7 @@ class Books(Protocol):
         """Every refund begun in that time, oldest first, as it stands now."""
         ...
 
-    async def disputes(self, since: datetime, until: datetime) -> tuple[BookedDispute, ...]:
+    async def disputes(self, since: datetime, until: datetime) -> tuple[DisputeFacts, ...]:
         """Every dispute opened in that time, oldest first, as it stands now."""
         ...
 

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Text, Uuid, any_, literal, or_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, Uuid, any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.kernel.among import among
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import last_id, parse, public
 from billing.payments.tables import IntentRow, PaymentRow, RefundRow
@@ -25,7 +26,7 @@ async def pages_known(session: AsyncSession, sessions: Collection[str], referenc
         return {}
     keys = _keys(_INTENT, references)
     query = select(IntentRow.id, IntentRow.provider_id, IntentRow.target).where(
-        or_(_among(IntentRow.provider_id, sessions), _among_keys(IntentRow.id, keys))
+        or_(among(IntentRow.provider_id, sessions), _among_keys(IntentRow.id, keys))
     )
     found: dict[str, str] = {}
     for key, provider_id, target in await session.execute(query):
@@ -40,7 +41,7 @@ async def pages_of(session: AsyncSession, orders: Collection[str]) -> list[str]:
     if not orders:
         return []
     query = select(IntentRow.provider_id).where(
-        _among(IntentRow.target, orders), IntentRow.provider_id.startswith(_PAGE, autoescape=True)
+        among(IntentRow.target, orders), IntentRow.provider_id.startswith(_PAGE, autoescape=True)
     )
     return [each for each in await session.scalars(query.order_by(IntentRow.id)) if each is not None]
 
@@ -49,7 +50,7 @@ async def payments_known(session: AsyncSession, ids: Collection[str]) -> list[Kn
     """The payments that the provider calls so (`pi_…` or `ch_…`)."""
     if not ids:
         return []
-    named = or_(_among(PaymentRow.stripe_payment_intent, ids), _among(PaymentRow.stripe_charge, ids))
+    named = or_(among(PaymentRow.stripe_payment_intent, ids), among(PaymentRow.stripe_charge, ids))
     return await _payments(session, named)
 
 
@@ -62,7 +63,7 @@ async def payments_of_orders(session: AsyncSession, orders: Collection[str]) -> 
     """The payments of these orders."""
     if not orders:
         return []
-    return await _payments(session, _among(PaymentRow.order_id, orders))
+    return await _payments(session, among(PaymentRow.order_id, orders))
 
 
 async def refunds_known(
@@ -72,7 +73,7 @@ async def refunds_known(
     if not (provider_ids or references):
         return []
     ours = _among_keys(RefundRow.id, _keys(_REFUND, references))
-    return await _refunds(session, or_(_among(RefundRow.stripe_refund, provider_ids), ours))
+    return await _refunds(session, or_(among(RefundRow.stripe_refund, provider_ids), ours))
 
 
 async def refunds_made(session: AsyncSession, since: datetime, until: datetime) -> list[KnownRefund]:
@@ -86,7 +87,7 @@ async def refunds_of_orders(session: AsyncSession, orders: Collection[str]) -> l
     """The refunds of these orders which the provider has told us of."""
     if not orders:
         return []
-    return await _refunds(session, RefundRow.stripe_refund.is_not(None), _among(RefundRow.order_id, orders))
+    return await _refunds(session, RefundRow.stripe_refund.is_not(None), among(RefundRow.order_id, orders))
 
 
 async def call_before(session: AsyncSession, at: datetime) -> datetime | None:
@@ -142,11 +143,6 @@ async def _refunds(session: AsyncSession, *wanted: ColumnElement[bool]) -> list[
         )
         for key, provider_id, payment, order, amount, state, created_at, settled_at in await session.execute(query)
     ]  # fmt: skip
-
-
-def _among(column: SQLColumnExpression[Any], words: Collection[str]) -> ColumnElement[bool]:
-    """One parameter for any number of words: a season's payments are more than a statement may have parameters."""
-    return column == any_(literal(sorted(set(words)), ARRAY(Text)))
 
 
 def _among_keys(column: SQLColumnExpression[Any], keys: Iterable[UUID]) -> ColumnElement[bool]:

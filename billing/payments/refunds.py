@@ -18,6 +18,7 @@ from billing.kernel.outbox import backoff
 from billing.payments.facts import OpenRefund, RefundFacts
 from billing.payments.rules import (
     FINAL,
+    UNSETTLED,
     Intent,
     Reason,
     Refund,
@@ -134,11 +135,7 @@ async def record_refund(session: AsyncSession, facts: RefundFacts, at: datetime)
 
 async def record_refund_refused(session: AsyncSession, refund_id: UUID, fault: str, at: datetime) -> Refund:
     """The provider will not make this refund: it failed, and its money is owed as before (R75)."""
-    row = await session.get(RefundRow, refund_id, populate_existing=True)
-    if row is None:
-        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
-    paid = await session.get_one(PaymentRow, row.payment_id, with_for_update=True, populate_existing=True)
-    await session.refresh(row, with_for_update=True)
+    row, paid = await lock_refund(session, refund_id)
     if row.state in {"new", "unknown"}:
         before = row.state
         row.fault = fault
@@ -150,19 +147,21 @@ async def record_refund_refused(session: AsyncSession, refund_id: UUID, fault: s
 
 async def read_refund(session: AsyncSession, refund_id: UUID) -> Refund:
     """The refund as it stands. Raises UnknownPayment."""
-    row = await session.get(RefundRow, refund_id)
-    if row is None:
-        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
-    return await _refund(session, row)
+    return await _refund(session, await _found(session, refund_id))
+
+
+async def lock_refund(session: AsyncSession, refund_id: UUID) -> tuple[RefundRow, PaymentRow]:
+    """The refund with its payment, the payment locked first. Raises UnknownPayment."""
+    row = await _found(session, refund_id)
+    paid = await _lock_payment(session, row.payment_id)
+    await session.refresh(row, with_for_update=True)
+    return row, paid
 
 
 async def refunds_of(session: AsyncSession, order: str) -> tuple[Refund, ...]:
     """Every refund of an order, oldest first."""
     query = select(RefundRow).where(RefundRow.order_id == order).order_by(RefundRow.created_at, RefundRow.id)
     return tuple([await _refund(session, row) for row in await session.scalars(query)])
-
-
-UNSETTLED = ("new", "pending", "unknown")
 
 
 async def claim_due(session: AsyncSession, at: datetime, limit: int = 20) -> list[UUID]:
@@ -190,6 +189,13 @@ async def _still_owed(session: AsyncSession, paid: PaymentRow) -> int:
     """What refunds that failed still owe to the buyer, in grosz: a person sends it another way, or waives it (R75)."""
     failed = select(func.sum(RefundRow.amount)).where(RefundRow.payment_id == paid.id, RefundRow.state.in_(FINAL))
     return int(await session.scalar(failed) or 0)
+
+
+async def _found(session: AsyncSession, refund_id: UUID) -> RefundRow:
+    row = await session.get(RefundRow, refund_id)
+    if row is None:
+        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
+    return row
 
 
 async def _lock_payment(session: AsyncSession, payment: UUID) -> PaymentRow:

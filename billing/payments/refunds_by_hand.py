@@ -18,13 +18,13 @@ from billing.kernel.days import day_of
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import new_id, public
 from billing.payments.facts import RefundFacts
-from billing.payments.refunds import PREFIX, UNSETTLED, read_refund
+from billing.payments.refunds import PREFIX, lock_refund, read_refund
 from billing.payments.rules import (
     FINAL,
     REFUND_WARNINGS,
+    UNSETTLED,
     Refund,
     RefundTooLarge,
-    UnknownPayment,
     refund_due_on,
     warning_level,
 )
@@ -74,11 +74,7 @@ async def end_by_hand(
 ) -> tuple[Refund, bool]:
     """A refund that failed was sent by a bank transfer, or nothing is owed any more; answers it and whether that is
     news. Nothing the provider says later moves it again. Raises Conflict for one that has not failed."""
-    row = await session.get(RefundRow, refund_id, populate_existing=True)
-    if row is None:
-        raise UnknownPayment("There is no such refund.", refund=public(PREFIX, refund_id))
-    paid = await session.get_one(PaymentRow, row.payment_id, with_for_update=True, populate_existing=True)
-    await session.refresh(row, with_for_update=True)
+    row, paid = await lock_refund(session, refund_id)
     if row.state == to:
         return await read_refund(session, refund_id), False
     if row.state not in FINAL:

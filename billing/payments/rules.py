@@ -18,6 +18,9 @@ MOST_SENDS = 2
 FINAL = frozenset({"failed", "canceled"})
 """The provider did not do it; the money is owed as before, and people send it another way, or waive it (R75)."""
 
+UNSETTLED = ("new", "pending", "unknown")
+"""Under way: to be sent, or to be asked about."""
+
 NOT_RESERVED = FINAL | {"waived"}
 """Refunds that take nothing of their payment."""
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -83,6 +83,13 @@ async def last_of_kind(session: AsyncSession, kind: str, state: IntentState | No
     query = select(IntentRow).where(IntentRow.kind == kind).order_by(IntentRow.created_at.desc(), IntentRow.id.desc())
     row = await session.scalar((query if state is None else query.where(IntentRow.state == state)).limit(1))
     return None if row is None else _intent(row)
+
+
+async def unanswered(session: AsyncSession, kind: str, target: str) -> list[Intent]:
+    """The intents of a kind about a target, or about parts of it (`target:…`), whose outcome is not known, locked."""
+    about = or_(IntentRow.target == target, IntentRow.target.startswith(f"{target}:", autoescape=True))
+    query = select(IntentRow).where(IntentRow.kind == kind, about, IntentRow.state.in_(("new", "unknown")))
+    return [_intent(row) for row in await session.scalars(query.order_by(IntentRow.id).with_for_update())]
 
 
 async def first_call_at(session: AsyncSession) -> datetime | None:

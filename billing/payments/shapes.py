@@ -27,6 +27,10 @@ class _Method(msgspec.Struct, frozen=True):
     type: str
 
 
+class _Booked(msgspec.Struct, frozen=True):
+    created: int
+
+
 class Charge(msgspec.Struct, frozen=True):
     id: str
     amount: int
@@ -40,6 +44,7 @@ class Charge(msgspec.Struct, frozen=True):
     disputed: bool = False
     receipt_url: str | None = None
     payment_method_details: _Method | None = None
+    balance_transaction: _Booked | str | None = None
 
 
 class PaymentIntent(msgspec.Struct, frozen=True):
@@ -89,8 +94,9 @@ class Dispute(msgspec.Struct, frozen=True):
     charge: str | None = None
 
 
-class _Recurring(msgspec.Struct, frozen=True):
+class Recurring(msgspec.Struct, frozen=True):
     interval: str
+    interval_count: int = 1
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -100,7 +106,7 @@ class Price(msgspec.Struct, frozen=True):
     active: bool
     unit_amount: int | None = None
     lookup_key: str | None = None
-    recurring: _Recurring | None = None
+    recurring: Recurring | None = None
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -145,14 +151,14 @@ def checkout(raw: dict[str, Any], *, livemode: bool) -> Checkout:
             "status": found.status,
             "payment_status": found.payment_status,
             "reference": found.client_reference_id,
-            "order": (found.metadata or {}).get("order"),
+            "order": mark(found.metadata, "order"),
             "amount_total": found.amount_total,
             "currency": (found.currency or "").upper(),
             "livemode": found.livemode,
             "created_at": instant(found.created),
             "expires_at": instant(found.expires_at),
             "payment": payment,
-            "payment_failed": payment is None and found.status == "complete" and _has_failed(found.payment_intent),
+            "payment_failed": payment is None and has_failed(found),
             "subscription_id": found.subscription,
         },
         Checkout,
@@ -174,16 +180,24 @@ def payment_of(intent: PaymentIntent | str | None, *, livemode: bool) -> Payment
         amount_refunded=charge.amount_refunded,
         currency=charge.currency.upper(),
         method=charge.payment_method_details.type if charge.payment_method_details else "unknown",
-        captured_at=instant(charge.created),
+        captured_at=instant(_came_at(charge)),
         livemode=charge.livemode,
         disputed=charge.disputed,
         receipt_url=charge.receipt_url,
     )
 
 
-def _has_failed(intent: PaymentIntent | str | None) -> bool:
+def _came_at(charge: Charge) -> int:
+    """When the money came: a charge is made when the buyer is sent to the bank, which may say yes days later (BLIK,
+    P24); its money is booked when it came (R53, R104). Not booked yet, it came as the charge was made, as a card's."""
+    return charge.balance_transaction.created if isinstance(charge.balance_transaction, _Booked) else charge.created
+
+
+def has_failed(page: Session) -> bool:
     """A payment that was begun and refused waits for another method; a completed page offers none (R53)."""
-    return isinstance(intent, PaymentIntent) and intent.status in {"requires_payment_method", "canceled"}
+    intent = page.payment_intent
+    is_refused = isinstance(intent, PaymentIntent) and intent.status in {"requires_payment_method", "canceled"}
+    return page.status == "complete" and is_refused
 
 
 def refund(raw: dict[str, Any]) -> RefundFacts:
@@ -197,7 +211,7 @@ def refund(raw: dict[str, Any]) -> RefundFacts:
             "charge_id": found.charge,
             "amount": found.amount,
             "currency": found.currency.upper(),
-            "reference": (found.metadata or {}).get("refund"),
+            "reference": mark(found.metadata, "refund"),
             "created_at": instant(found.created),
             "fault": found.failure_reason,
         },
@@ -263,6 +277,11 @@ def check_mode(found: bool, expected: bool) -> None:  # noqa: FBT001 - both are 
     """Live and test never mix (R62). Raises ProviderUnreadable."""
     if found is not expected:
         raise unreadable(f"livemode is {found}")
+
+
+def mark(metadata: dict[str, str] | None, name: str) -> str | None:
+    """What stands under a name among the marks of an object: ours, if we made it; anybody could copy it (S12)."""
+    return (metadata or {}).get(name)
 
 
 def instant(seconds: int) -> datetime:

@@ -8,13 +8,12 @@ import msgspec
 from billing.payments.gateway_books import (
     BalanceLine,
     BookedCharge,
-    BookedDispute,
     BookedPage,
     BookedPayout,
     BookedRefund,
     LineKind,
 )
-from billing.payments.shapes import check_mode, instant, read
+from billing.payments.shapes import Charge, PaymentIntent, Refund, Session, check_mode, has_failed, instant, mark, read
 
 _KINDS: Final[dict[str, LineKind]] = {
     "charge": "charge",
@@ -29,63 +28,14 @@ _KINDS: Final[dict[str, LineKind]] = {
     "payout": "payout",
     "payout_reversal": "payout",
 }
-_BACK_TO_START: Final = frozenset({"requires_payment_method", "canceled"})
 
 
-class _Intent(msgspec.Struct, frozen=True):
-    id: str
-    status: str
+class _Charge(Charge, frozen=True, kw_only=True):
+    """A charge of anybody's, with what only the books ask of it."""
 
-
-class _Page(msgspec.Struct, frozen=True):
-    id: str
-    livemode: bool
-    created: int
-    payment_status: str
-    status: str | None = None
-    client_reference_id: str | None = None
-    amount_total: int | None = None
-    currency: str | None = None
-    metadata: dict[str, str] | None = None
-    payment_intent: _Intent | str | None = None
-
-
-class _Charge(msgspec.Struct, frozen=True):
-    id: str
-    amount: int
     amount_captured: int
-    amount_refunded: int
-    currency: str
-    created: int
-    livemode: bool
-    status: str
-    captured: bool
-    payment_intent: str | None = None
     customer: str | None = None
-    disputed: bool = False
     metadata: dict[str, str] | None = None
-
-
-class _Refund(msgspec.Struct, frozen=True):
-    id: str
-    amount: int
-    currency: str
-    created: int
-    status: str | None = None
-    payment_intent: str | None = None
-    charge: str | None = None
-    metadata: dict[str, str] | None = None
-
-
-class _Dispute(msgspec.Struct, frozen=True):
-    id: str
-    amount: int
-    currency: str
-    created: int
-    status: str
-    livemode: bool
-    payment_intent: str | None = None
-    charge: str | None = None
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -122,21 +72,20 @@ class _Payout(msgspec.Struct, frozen=True):
 
 def page(raw: dict[str, Any], *, livemode: bool) -> BookedPage:
     """A payment page of any mode, ours or not."""
-    found = read(raw, _Page)
+    found = read(raw, Session)
     check_mode(found.livemode, livemode)
     intent = found.payment_intent
-    is_refused = isinstance(intent, _Intent) and intent.status in _BACK_TO_START
     return BookedPage(
         session_id=found.id,
         status=found.status,
         payment_status=found.payment_status,
         reference=found.client_reference_id,
-        order=_order(found.metadata),
+        order=mark(found.metadata, "order"),
         amount=found.amount_total,
         currency=(found.currency or "").upper(),
         created_at=instant(found.created),
-        payment_id=intent.id if isinstance(intent, _Intent) else intent,
-        payment_failed=found.status == "complete" and is_refused,
+        payment_id=intent.id if isinstance(intent, PaymentIntent) else intent,
+        payment_failed=has_failed(found),
     )
 
 
@@ -153,7 +102,7 @@ def charge(raw: dict[str, Any], *, livemode: bool) -> BookedCharge | None:
         amount_refunded=found.amount_refunded,
         currency=found.currency.upper(),
         created_at=instant(found.created),
-        order=_order(found.metadata),
+        order=mark(found.metadata, "order"),
         customer=found.customer,
         disputed=found.disputed,
     )
@@ -161,7 +110,7 @@ def charge(raw: dict[str, Any], *, livemode: bool) -> BookedCharge | None:
 
 def refund(raw: dict[str, Any]) -> BookedRefund:
     """A refund, whoever asked for it."""
-    found = read(raw, _Refund)
+    found = read(raw, Refund)
     return BookedRefund(
         refund_id=found.id,
         state=found.status or "pending",
@@ -170,22 +119,7 @@ def refund(raw: dict[str, Any]) -> BookedRefund:
         amount=found.amount,
         currency=found.currency.upper(),
         created_at=instant(found.created),
-        reference=(found.metadata or {}).get("refund"),
-    )
-
-
-def dispute(raw: dict[str, Any], *, livemode: bool) -> BookedDispute:
-    """A dispute."""
-    found = read(raw, _Dispute)
-    check_mode(found.livemode, livemode)
-    return BookedDispute(
-        dispute_id=found.id,
-        state=found.status,
-        payment_id=found.payment_intent,
-        charge_id=found.charge,
-        amount=found.amount,
-        currency=found.currency.upper(),
-        created_at=instant(found.created),
+        reference=mark(found.metadata, "refund"),
     )
 
 
@@ -207,7 +141,7 @@ def balance_line(raw: dict[str, Any]) -> BalanceLine:
         source_id=source.id if isinstance(source, _Source) else source,
         payment_id=told.payment_intent if told else None,
         charge_id=(told.id if is_charge else told.charge) if told else None,
-        order=_order(told.metadata) if told else None,
+        order=mark(told.metadata, "order") if told else None,
     )
 
 
@@ -224,7 +158,3 @@ def payout(raw: dict[str, Any], *, livemode: bool) -> BookedPayout:
         created_at=instant(found.created),
         is_automatic=found.automatic,
     )
-
-
-def _order(metadata: dict[str, str] | None) -> str | None:
-    return (metadata or {}).get("order")

@@ -4,25 +4,27 @@ Tolerant and strict as `shapes.py` is: the period stands on the item, the subscr
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from billing.payments import shapes
 from billing.payments.facts import PaymentFacts
-from billing.payments.gateway_renewals import ForeignSubscription, InvoiceFacts, MandateFacts, SubscriptionFacts
-
-
-class _Recurring(msgspec.Struct, frozen=True):
-    interval: str
-    interval_count: int = 1
+from billing.payments.gateway_renewals import (
+    ForeignSubscription,
+    InvoiceFacts,
+    MandateFacts,
+    Preview,
+    SubscriptionFacts,
+)
 
 
 class _Price(msgspec.Struct, frozen=True):
     product: str
     currency: str
     unit_amount: int
-    recurring: _Recurring
+    recurring: shapes.Recurring
 
 
 class _Item(msgspec.Struct, frozen=True):
@@ -112,6 +114,11 @@ class _Invoice(msgspec.Struct, frozen=True):
     payments: _InvoicePayments | None = None
 
 
+class _Preview(msgspec.Struct, frozen=True):
+    total: int
+    currency: str
+
+
 class _Mandate(msgspec.Struct, frozen=True):
     id: str
     livemode: bool
@@ -119,8 +126,9 @@ class _Mandate(msgspec.Struct, frozen=True):
     payment_method: str | None = None
 
 
-def subscription(raw: dict[str, Any], invoices: tuple[InvoiceFacts, ...], *, livemode: bool) -> SubscriptionFacts:
-    """A subscription of one item; ours with several, or of several intervals at once, cannot be read."""
+def subscription(raw: dict[str, Any], *, livemode: bool) -> SubscriptionFacts:
+    """A subscription of one item, its invoices aside; ours with several items, or of several intervals at once, cannot
+    be read."""
     if not shapes.read(raw, _Bare).metadata.get("order"):
         raise ForeignSubscription("The subscription names no order of ours.")
     found = shapes.read(raw, _Subscription)
@@ -131,7 +139,7 @@ def subscription(raw: dict[str, Any], invoices: tuple[InvoiceFacts, ...], *, liv
     return shapes.translated(
         {
             "subscription_id": found.id,
-            "order": (found.metadata or {}).get("order"),
+            "order": shapes.mark(found.metadata, "order"),
             "standing": found.status,
             "customer_id": found.customer,
             "item_id": item.id,
@@ -145,10 +153,9 @@ def subscription(raw: dict[str, Any], invoices: tuple[InvoiceFacts, ...], *, liv
             "period_end": shapes.instant(item.current_period_end),
             "ends": found.cancel_at_period_end or found.cancel_at is not None,
             "is_paused": found.pause_collection is not None,
-            "ended_at": None if found.ended_at is None else shapes.instant(found.ended_at),
+            "ended_at": _instant(found.ended_at),
             "ended_reason": found.cancellation_details.reason if found.cancellation_details else None,
             "livemode": found.livemode,
-            "invoices": invoices,
         },
         SubscriptionFacts,
     )
@@ -189,15 +196,10 @@ def subscription_of(raw: dict[str, Any]) -> str | None:
     return parent.subscription_details.subscription if parent and parent.subscription_details else None
 
 
-def preview(raw: dict[str, Any]) -> tuple[int, str]:
+def preview(raw: dict[str, Any]) -> Preview:
     """What an invoice that is not made would ask for."""
     found = shapes.read(raw, _Preview)
-    return found.total, found.currency.upper()
-
-
-class _Preview(msgspec.Struct, frozen=True):
-    total: int
-    currency: str
+    return Preview(amount=found.total, currency=found.currency.upper())
 
 
 def mandate(raw: dict[str, Any], *, livemode: bool) -> MandateFacts:
@@ -207,5 +209,5 @@ def mandate(raw: dict[str, Any], *, livemode: bool) -> MandateFacts:
     return MandateFacts(mandate_id=found.id, method_id=found.payment_method, is_active=found.status != "inactive")
 
 
-def _instant(seconds: int | None) -> Any:
+def _instant(seconds: int | None) -> datetime | None:
     return None if seconds is None else shapes.instant(seconds)

@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from billing.payments import shapes_books as shapes
-from billing.payments.facts import ListTooLong
+from billing.payments.facts import DisputeFacts, ListTooLong
 from billing.payments.gateway_books import (
     BalanceLine,
     BookedCharge,
-    BookedDispute,
     BookedPage,
     BookedPayout,
     BookedRefund,
     OfPayment,
 )
 from billing.payments.line import Answer, Line
+from billing.payments.shapes import dispute
 
 T = TypeVar("T")
 Listing = Callable[[Any], Awaitable[Answer]]
@@ -45,7 +45,7 @@ class StripeBooks:
         """Refunds of any charge, old or new."""
         return tuple(map(shapes.refund, await self._span(self._line.v1.refunds.list_async, since, until)))
 
-    async def disputes(self, since: datetime, until: datetime) -> tuple[BookedDispute, ...]:
+    async def disputes(self, since: datetime, until: datetime) -> tuple[DisputeFacts, ...]:
         """Disputes of any charge, old or new."""
         return self._argued(await self._span(self._line.v1.disputes.list_async, since, until))
 
@@ -77,8 +77,8 @@ class StripeBooks:
         read = (shapes.charge(raw, livemode=self._line.livemode) for raw in found)
         return tuple(each for each in read if each is not None)
 
-    def _argued(self, found: list[Raw]) -> tuple[BookedDispute, ...]:
-        return tuple(shapes.dispute(raw, livemode=self._line.livemode) for raw in found)
+    def _argued(self, found: list[Raw]) -> tuple[DisputeFacts, ...]:
+        return tuple(dispute(raw, livemode=self._line.livemode) for raw in found)
 
     async def _span(self, listing: Listing, since: datetime, until: datetime, more: Raw | None = None) -> list[Raw]:
         """What was made in a stretch of time; one that is too long to be read is read in halves."""

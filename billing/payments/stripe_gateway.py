@@ -43,7 +43,8 @@ _MOST_PAGES: Final = 200
 _TRIES: Final = 3
 _LONGEST_PAUSE: Final = 2.0
 _AT_ONCE: Final = 16
-_WITH_PAYMENT: Final = ["payment_intent.latest_charge"]
+_BOOKED: Final = "latest_charge.balance_transaction"
+_WITH_PAYMENT: Final = [f"payment_intent.{_BOOKED}"]
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _FAULT = 404, 409, 429, 500
 
 stripe.enable_telemetry = False
@@ -146,7 +147,7 @@ class StripeGateway:
     async def read_payment(self, payment_id: str) -> PaymentFacts | None:
         """The captured money of a payment."""
         intents = self._stripe.v1.payment_intents
-        raw = await self.ask(lambda: intents.retrieve_async(payment_id, {"expand": ["latest_charge"]}))
+        raw = await self.ask(lambda: intents.retrieve_async(payment_id, {"expand": [_BOOKED]}))
         return shapes.payment_of(shapes.read(raw, shapes.PaymentIntent), livemode=self._livemode)
 
     async def read_dispute(self, dispute_id: str) -> DisputeFacts:

@@ -27,15 +27,14 @@ class StripeRenewals:
         """Three kinds of objects: the subscription, its invoices, and its buyer's payments."""
         subscriptions = self._line.v1.subscriptions
         raw = await self._line.ask(lambda: subscriptions.retrieve_async(subscription_id))
-        bare = shapes_renewals.subscription(raw, (), livemode=self._line.livemode)
-        invoices = await self._invoices(bare)
-        return shapes_renewals.subscription(raw, invoices, livemode=self._line.livemode)
+        bare = shapes_renewals.subscription(raw, livemode=self._line.livemode)
+        return msgspec.structs.replace(bare, invoices=await self._invoices(bare))
 
     async def _invoices(self, bare: SubscriptionFacts) -> tuple[InvoiceFacts, ...]:
         """Oldest first. A buyer is one subscription's only, so its payments are this subscription's."""
         v1, mode = self._line.v1, self._line.livemode
         money: dict[str, PaymentFacts] = {}
-        paying = {"customer": bare.customer_id, "expand": ["data.latest_charge"]}
+        paying = {"customer": bare.customer_id, "expand": ["data.latest_charge.balance_transaction"]}
         async for raw in self._line.all_of(v1.payment_intents.list_async, paying):
             paid = shapes.payment_of(shapes.read(raw, shapes.PaymentIntent), livemode=mode)
             if paid is not None:
@@ -81,8 +80,7 @@ class StripeRenewals:
         """Stripe counts it, as it would count the charge."""
         body, options = requests.preview_change(wanted), {"idempotency_key": wanted.key}
         raw = await self._line.ask(lambda: self._line.v1.invoices.create_preview_async(body, options))
-        amount, currency = shapes_renewals.preview(raw)
-        return Preview(amount=amount, currency=currency)
+        return shapes_renewals.preview(raw)
 
     async def change_renewal(self, wanted: ChangeRenewal) -> SubscriptionFacts:
         """Stripe changes nothing where the charge fails."""

@@ -8,12 +8,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base
-from billing.payments.rules import RefundStanding
+from billing.payments.rules import Reason, RefundStanding
 
-REASONS = (
-    "withdrawal", "duplicate", "late", "non_conformity", "sponsor_overlap", "goodwill", "dispute", "school_block",
-)  # fmt: skip
-_REASONS = ", ".join(f"'{reason}'" for reason in REASONS)
+_REASONS = ", ".join(f"'{reason}'" for reason in get_args(Reason))
 _STANDINGS = ", ".join(f"'{standing}'" for standing in get_args(RefundStanding))
 
 

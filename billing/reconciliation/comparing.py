@@ -15,9 +15,10 @@ import structlog
 from billing.checkout import history as orders
 from billing.kernel.db import Database
 from billing.kernel.errors import Conflict
+from billing.payments import history as payments
 from billing.payments.facts import Checkout, DisputeFacts, ProviderError, ProviderMissing, RefundFacts
 from billing.payments.gateway import Gateway
-from billing.payments.gateway_books import BookedDispute, BookedPage
+from billing.payments.gateway_books import BookedCharge, BookedPage
 from billing.payments.rules import ForeignObject
 from billing.reconciliation import rules, service
 from billing.reconciliation.rules import AT_ONCE, GRACE
@@ -196,15 +197,30 @@ async def _theirs(database: Database, gateway: Gateway, scope: Scope, at: dateti
         books.refunds(scope.since, until),
         books.disputes(scope.since, until),
     )
+    async with database.begin() as session:
+        expected = await payments.payments_captured(session, scope.since, until)
+    there = {charge.payment_id for charge in charges}
+    charges += await _begun_before(gateway, [paid.payment_id for paid in expected if paid.payment_id not in there])
     if scope.with_open:
         async with database.begin() as session:
             waiting = [order.session_id for order in await orders.orders_waiting(session, scope.since)]
             argued = await disputes_open(session, scope.since)
-        there = {page.session_id for page in pages}
-        pages += await _pages(gateway, [page for page in waiting if page is not None and page not in there])
+        shown = {page.session_id for page in pages}
+        pages += await _pages(gateway, [page for page in waiting if page is not None and page not in shown])
         known = {dispute.dispute_id for dispute in disputes}
-        disputes += await _disputes(gateway, [each for each in argued if each not in known])
+        disputes += tuple([await gateway.read_dispute(each) for each in argued if each not in known])
     return Theirs(pages=pages, charges=charges, refunds=refunds, disputes=disputes)
+
+
+async def _begun_before(gateway: Gateway, names: Iterable[str]) -> tuple[BookedCharge, ...]:
+    """Money that came in the stretch of a look may have been begun before it: a bank takes days. Read one by one."""
+    found: list[BookedCharge] = []
+    for name in names:
+        try:
+            found += (await gateway.books.of_payment(name)).charges
+        except ProviderMissing:
+            log.warning("payment_gone", payment=name)
+    return tuple(found)
 
 
 async def _of_account(database: Database, gateway: Gateway, account: str) -> Theirs:
@@ -238,17 +254,4 @@ def _booked(page: Checkout) -> BookedPage:
         session_id=page.session_id, status=page.status, payment_status=page.payment_status, reference=page.reference,
         order=page.order, amount=page.amount_total, currency=page.currency, created_at=page.created_at,
         payment_id=None if page.payment is None else page.payment.payment_id, payment_failed=page.payment_failed,
-    )  # fmt: skip
-
-
-async def _disputes(gateway: Gateway, names: Iterable[str]) -> tuple[BookedDispute, ...]:
-    """Some disputes, as their list would tell them."""
-    found = [await gateway.read_dispute(name) for name in names]
-    return tuple(map(_noted, found))
-
-
-def _noted(dispute: DisputeFacts) -> BookedDispute:
-    return BookedDispute(
-        dispute_id=dispute.dispute_id, state=dispute.state, payment_id=dispute.payment_id,
-        charge_id=dispute.charge_id, amount=dispute.amount, currency=dispute.currency, created_at=dispute.created_at,
     )  # fmt: skip

@@ -9,14 +9,15 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 import msgspec
-from sqlalchemy import Text, any_, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases import service as cases
+from billing.kernel.among import among
 from billing.kernel.days import day_of
 from billing.ledger import history as ledger
 from billing.payments import history as payments
+from billing.payments.rules import UNSETTLED
 from billing.payments.values import KnownRefund
 from billing.reconciliation import runs, service
 from billing.reconciliation.payout_rules import NAMED
@@ -114,7 +115,7 @@ async def _told_by_day(session: AsyncSession, orders: Collection[str], until: da
     query = (
         select(BalanceLineRow.order_id, BalanceLineRow.booked_on, func.sum(BalanceLineRow.amount))
         .where(
-            BalanceLineRow.order_id == any_(literal(sorted(set(orders)), ARRAY(Text))),
+            among(BalanceLineRow.order_id, orders),
             BalanceLineRow.kind.in_(sorted(NAMED)),
             BalanceLineRow.created_at <= until,
         )
@@ -127,7 +128,7 @@ def _under_way(refunds: Iterable[KnownRefund], until: datetime) -> Mapping[str, 
     """What may have left the provider's account while nobody here calls it gone: refunds a bank has not confirmed."""
     found: defaultdict[str, int] = defaultdict(int)
     for refund in refunds:
-        if refund.state in {"new", "pending", "unknown"} or refund.settled_at is None or refund.settled_at > until:
+        if refund.state in UNSETTLED or refund.settled_at is None or refund.settled_at > until:
             found[refund.order] += refund.amount
     return found
 

@@ -6,14 +6,13 @@ from typing import Final
 import msgspec
 
 from billing.payments.gateway_books import BalanceLine, LineKind
+from billing.reconciliation.rules import is_marked
 
 NAMED: Final[frozenset[LineKind]] = frozenset({"charge", "refund", "dispute"})
 """Kinds of lines that are about somebody's money, so that each must name its order."""
 
 FAILED: Final = frozenset({"failed", "canceled"})
 """States of a payout whose money came back to the provider."""
-
-_OUR_ORDER: Final = "ord_"
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -63,7 +62,7 @@ def owner_of(line: BalanceLine, by_payment: Mapping[str, str], by_charge: Mappin
         return Owner(order)
     if line.kind != "charge" and (line.charge_id or "") in by_charge:
         return by_charge[line.charge_id or ""]
-    return Owner(is_foreign=not (line.order or "").startswith(_OUR_ORDER))
+    return Owner(is_foreign=not is_marked(line.order))
 
 
 def close(amount: int, lines: Iterable[Counted]) -> Closing:

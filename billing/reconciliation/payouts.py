@@ -1,22 +1,23 @@
 """The provider's account of our money, kept line by line, booked, and summed up for each payout (R112)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import Text, any_, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases import service as cases
 from billing.kernel import audit
+from billing.kernel.among import among
 from billing.kernel.days import day_of
 from billing.ledger import rules as booking
 from billing.ledger import service as ledger
 from billing.payments import history as payments
 from billing.payments.gateway_books import BalanceLine, BookedPayout, LineKind
-from billing.reconciliation.payout_rules import FAILED, NAMED, Counted, Owner, close, fee_in, owner_of
+from billing.reconciliation.payout_rules import FAILED, NAMED, Closing, Counted, Owner, close, fee_in, owner_of
 from billing.reconciliation.rules import LONG
 from billing.reconciliation.service import CASE
 from billing.reconciliation.tables import BalanceLineRow, PayoutRow
@@ -43,7 +44,7 @@ async def take_lines(
     if payout is not None:
         await session.execute(
             update(BalanceLineRow)
-            .where(_among(BalanceLineRow.id, [line.line_id for line in kept]), BalanceLineRow.payout_id.is_(None))
+            .where(among(BalanceLineRow.id, [line.line_id for line in kept]), BalanceLineRow.payout_id.is_(None))
             .values(payout_id=payout)
         )
     for line in kept:
@@ -54,7 +55,7 @@ async def take_lines(
 
 async def unknown_payouts(session: AsyncSession, told: Sequence[BookedPayout]) -> list[BookedPayout]:
     """Those of these payouts whose lines we have not read."""
-    query = select(PayoutRow.id).where(_among(PayoutRow.id, [each.payout_id for each in told]))
+    query = select(PayoutRow.id).where(among(PayoutRow.id, [each.payout_id for each in told]))
     known = set(await session.scalars(query))
     return [each for each in told if each.payout_id not in known and each.currency == _CURRENCY]
 
@@ -62,11 +63,9 @@ async def unknown_payouts(session: AsyncSession, told: Sequence[BookedPayout]) -
 async def take_payout(session: AsyncSession, payout: BookedPayout, at: datetime) -> None:
     """Keep a payout whose lines are kept, and book that the money left; told again, nothing happens."""
     closing = close(payout.amount, await _counted(session, payout.payout_id))
-    sums = {name: value for name, value in msgspec.structs.asdict(closing).items() if name != "residue"}
     statement = insert(PayoutRow).values(
         id=payout.payout_id, amount=payout.amount, currency=payout.currency, state=payout.state,
-        arrives_on=payout.arrives_on, created_at=payout.created_at, read_at=at,
-        closed_at=at if closing.difference == 0 else None, **sums,
+        arrives_on=payout.arrives_on, created_at=payout.created_at, read_at=at, **_sums(closing, at),
     )  # fmt: skip
     if await session.scalar(statement.on_conflict_do_nothing().returning(PayoutRow.id)) is None:
         return
@@ -79,7 +78,7 @@ async def take_payout(session: AsyncSession, payout: BookedPayout, at: datetime)
 async def note_states(session: AsyncSession, told: Sequence[BookedPayout], at: datetime) -> None:
     """A payout may fail days after it looked fine; its money is at the provider again then."""
     states = {each.payout_id: each.state for each in told}
-    query = select(PayoutRow).where(_among(PayoutRow.id, states)).with_for_update()
+    query = select(PayoutRow).where(among(PayoutRow.id, states)).with_for_update()
     for row in await session.scalars(query):
         if row.state != states[row.id] and states[row.id] in FAILED and row.state not in FAILED:
             await _book_return(session, row.id, row.amount, at)
@@ -119,9 +118,8 @@ async def sum_up(session: AsyncSession, at: datetime) -> int:
     still = 0
     for row in rows:
         closing = close(row.amount, await _counted(session, row.id))
-        for name in ("lines", "charged", "refunded", "disputed", "fees", "returned", "not_ours", "difference"):
-            setattr(row, name, getattr(closing, name))
-        row.closed_at = at if closing.difference == 0 else None
+        for name, value in _sums(closing, at).items():
+            setattr(row, name, value)
         still += closing.difference != 0
         about = f"payout_differs:{row.id}"
         if closing.residue:
@@ -134,6 +132,12 @@ async def sum_up(session: AsyncSession, at: datetime) -> int:
     await session.flush()
     await _strays(session, at)
     return still
+
+
+def _sums(closing: Closing, at: datetime) -> dict[str, Any]:
+    """What is kept of a payout's sum; where nothing differs, it is closed."""
+    kept = {name: value for name, value in msgspec.structs.asdict(closing).items() if name != "residue"}
+    return {**kept, "closed_at": at if closing.difference == 0 else None}
 
 
 async def _strays(session: AsyncSession, at: datetime) -> None:
@@ -177,7 +181,7 @@ async def _owners(session: AsyncSession, lines: Sequence[BalanceLine]) -> dict[s
     known = await payments.payments_known(session, names)
     by_payment = {name: each.order for each in known for name in (each.payment_id, each.charge_id)}
     query = select(BalanceLineRow.charge_id, BalanceLineRow.order_id, BalanceLineRow.is_foreign).where(
-        BalanceLineRow.kind == "charge", _among(BalanceLineRow.charge_id, names)
+        BalanceLineRow.kind == "charge", among(BalanceLineRow.charge_id, names)
     )
     by_charge = {str(charge): Owner(order, foreign) for charge, order, foreign in await session.execute(query)}
     found: dict[str, Owner] = {}
@@ -232,7 +236,3 @@ def _line(row: BalanceLineRow) -> BalanceLine:
         net=row.net, currency=row.currency, created_at=row.created_at, source_id=row.source_id,
         payment_id=row.payment_id, charge_id=row.charge_id, order=row.mark,
     )  # fmt: skip
-
-
-def _among(column: Any, words: Collection[str]) -> Any:
-    return column == any_(literal(sorted(set(words)), ARRAY(Text)))

@@ -13,6 +13,7 @@ from typing import Final
 from billing.checkout.values import KnownOrder
 from billing.kernel.errors import Conflict
 from billing.payments.gateway_books import BookedCharge, BookedPage, BookedRefund
+from billing.payments.rules import FINAL, UNSETTLED
 from billing.payments.values import KnownRefund
 from billing.reconciliation.values import Comparison, Finding, Kind, Ours, Proposal, Theirs
 from billing.withdrawals.dispute_rules import state_of, takes_money
@@ -27,9 +28,7 @@ RECENT: Final = timedelta(days=3)
 LONG: Final = timedelta(days=35)
 OVERLAP: Final = timedelta(days=1)
 
-_NEVER_WENT: Final = frozenset({"failed", "canceled"})
-_FINAL_THERE: Final = frozenset({"succeeded", "failed", "canceled"})
-_WAITING_HERE: Final = frozenset({"new", "pending", "unknown"})
+_ENDED_THERE: Final = FINAL | {"succeeded"}
 _OUR_ORDER: Final = "ord_"
 
 
@@ -106,7 +105,7 @@ def _has_moved_on(page: BookedPage, order: KnownOrder) -> bool:
 
 def _charges(theirs: Theirs, ours: Ours) -> Iterator[Finding]:
     """Money taken there, without a page that explains it: known here to the grosz, or not."""
-    of_pages = {page.payment_id for page in theirs.pages if ours.order_of(page) is not None}
+    of_pages = _on_pages(theirs, ours)
     for charge in theirs.charges:
         known = ours.payment_of(charge.payment_id, charge.charge_id)
         name = charge.payment_id or charge.charge_id
@@ -116,10 +115,15 @@ def _charges(theirs: Theirs, ours: Ours) -> Iterator[Finding]:
                 order=known.order, account=_account(ours, known.order), here=known.amount, there=charge.amount,
                 at=charge.created_at,
             )  # fmt: skip
-        elif known is None and charge.payment_id not in of_pages and _is_marked(charge.order):
+        elif known is None and charge.payment_id not in of_pages and is_marked(charge.order):
             yield _unexplained(charge, ours.orders.get(charge.order or ""))
         elif known is None and charge.payment_id not in of_pages and charge.customer in ours.renewals:
             yield _unheard_renewal(charge, ours)
+
+
+def _on_pages(theirs: Theirs, ours: Ours) -> set[str | None]:
+    """The payments that payment pages of ours explain."""
+    return {page.payment_id for page in theirs.pages if ours.order_of(page) is not None}
 
 
 def _unheard_renewal(charge: BookedCharge, ours: Ours) -> Finding:
@@ -145,7 +149,7 @@ def _unexplained(charge: BookedCharge, order: KnownOrder | None) -> Finding:
     )  # fmt: skip
 
 
-def _is_marked(order: str | None) -> bool:
+def is_marked(order: str | None) -> bool:
     """Whether something carries the mark that we leave on what we ask for."""
     return order is not None and order.startswith(_OUR_ORDER)
 
@@ -171,7 +175,7 @@ def _refunds(theirs: Theirs, ours: Ours) -> Iterator[Finding]:
             continue
         if known is not None:
             yield from _known_refund(refund, known, ours)
-        elif refund.state not in _NEVER_WENT:
+        elif refund.state not in FINAL:
             yield Finding(
                 kind="refund_made_there", cause="manual_change_at_stripe",
                 severity="high" if payment.order in ours.in_force else "medium", proposal="take_on_refund",
@@ -182,12 +186,12 @@ def _refunds(theirs: Theirs, ours: Ours) -> Iterator[Finding]:
 
 def _known_refund(refund: BookedRefund, known: KnownRefund, ours: Ours) -> Iterator[Finding]:
     """A refund of ours: waiting for news is our own sweep's business, and is caught up; all else is for people."""
-    there = refund.state if refund.state in _FINAL_THERE else "pending"
+    there = refund.state if refund.state in _ENDED_THERE else "pending"
     if refund.amount != known.amount:
         yield _refund_finding(refund, known, ours, "amount_differs", known.amount, refund.amount)
-    elif known.state in _WAITING_HERE and there in _FINAL_THERE:
+    elif known.state in UNSETTLED and there in _ENDED_THERE:
         yield _refund_finding(refund, known, ours, "refund_moved_on", known.state, there)
-    elif known.state not in _WAITING_HERE and (known.state == "succeeded") != (there == "succeeded"):
+    elif known.state not in UNSETTLED and (known.state == "succeeded") != (there == "succeeded"):
         yield _refund_finding(refund, known, ours, "refund_differs", known.state, there)
 
 
@@ -220,7 +224,7 @@ def _unheard_sums(theirs: Theirs, ours: Ours) -> Iterator[Finding]:
     back: Counter[str] = Counter()
     for refund in theirs.refunds:
         payment = ours.payment_of(refund.payment_id, refund.charge_id)
-        if payment is not None and refund.state not in _NEVER_WENT and _refund_of(refund, ours) is not None:
+        if payment is not None and refund.state not in FINAL and _refund_of(refund, ours) is not None:
             back[payment.payment_id] += refund.amount
     for name, amount in back.items():
         known = ours.payments[name]
@@ -260,11 +264,11 @@ def _weight(told: str) -> tuple[str, bool]:
 
 def _foreign(theirs: Theirs, ours: Ours) -> Iterator[str]:
     """Money in the same account that is none of ours: told, and no alarm."""
-    of_pages = {page.payment_id for page in theirs.pages if ours.order_of(page) is not None}
+    of_pages = _on_pages(theirs, ours)
     for charge in theirs.charges:
         is_known = ours.payment_of(charge.payment_id, charge.charge_id) is not None
         is_ours = is_known or charge.payment_id in of_pages or charge.customer in ours.renewals
-        if not is_ours and not _is_marked(charge.order):
+        if not is_ours and not is_marked(charge.order):
             yield charge.charge_id
 
 

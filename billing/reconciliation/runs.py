@@ -53,7 +53,7 @@ async def begin(session: AsyncSession, kind: RunKind, since: datetime, at: datet
     """Say that we look, before we do."""
     row = RunRow(
         id=new_id(at), kind=kind, state="running", since=since, until=at, started_at=at, ended_at=None,
-        compared=0, granted=0, caught_up=0, opened=0, settled=0, not_ours=0, abandoned=0,
+        **msgspec.structs.asdict(Counts()),
     )  # fmt: skip
     session.add(row)
     await session.flush()

@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from billing.checkout.values import KnownOrder
-from billing.payments.gateway_books import BookedCharge, BookedDispute, BookedPage, BookedRefund
+from billing.payments.facts import DisputeFacts
+from billing.payments.gateway_books import BookedCharge, BookedPage, BookedRefund
 from billing.payments.values import KnownPayment, KnownRefund
 
 Kind = Literal[
@@ -43,7 +44,7 @@ class Theirs(msgspec.Struct, frozen=True, kw_only=True):
     pages: tuple[BookedPage, ...] = ()
     charges: tuple[BookedCharge, ...] = ()
     refunds: tuple[BookedRefund, ...] = ()
-    disputes: tuple[BookedDispute, ...] = ()
+    disputes: tuple[DisputeFacts, ...] = ()
 
     @property
     def payments(self) -> set[str]:

@@ -133,8 +133,8 @@ async def _told(session: AsyncSession, row: RenewalRow) -> Collection[Told]:
 
 
 async def consent_of(session: AsyncSession, row: RenewalRow) -> Consent | None:
-    """What its buyer agreed to last (R64)."""
-    agreed = await consents.agreed(session, row.order_id)
+    """What its buyer agreed to last, for the interval it is charged at (R64)."""
+    agreed = await consents.agreed(session, row.order_id, row.interval)
     return None if agreed is None else Consent(unit_gross=agreed.unit_gross, interval=agreed.interval)
 
 

@@ -43,9 +43,12 @@ def agree(
     )
 
 
-async def agreed(session: AsyncSession, order_id: str) -> Agreed | None:
-    """What the buyer of this order agreed to last; None without any consent: nothing may be charged again (R64)."""
-    query = select(RenewalConsentRow).where(RenewalConsentRow.order_id == order_id)
+async def agreed(session: AsyncSession, order_id: str, interval: str) -> Agreed | None:
+    """What the buyer of this order agreed to last for this interval; None without any such consent: nothing may be
+    charged again (R64). A yes to a year, whose bank then said no, takes nothing from the yes to months."""
+    query = select(RenewalConsentRow).where(
+        RenewalConsentRow.order_id == order_id, RenewalConsentRow.interval == interval
+    )
     row = (await session.scalars(query.order_by(RenewalConsentRow.id.desc()).limit(1))).one_or_none()
     return None if row is None else Agreed(unit_gross=row.unit_gross, interval=row.interval, at=row.at)
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Text, any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.kernel.among import among
 from billing.subscriptions.rules import LIVE
 from billing.subscriptions.tables import RenewalRow, SubscriptionRow
 
@@ -15,9 +15,10 @@ async def orders_in_force(session: AsyncSession, orders: Collection[str], at: da
     """Those of these orders that still give somebody a right at `at` or later."""
     if not orders:
         return set()
-    named = SubscriptionRow.order_id == any_(literal(sorted(set(orders)), ARRAY(Text)))
     query = select(SubscriptionRow.order_id).where(
-        named, SubscriptionRow.state.in_(sorted(LIVE)), SubscriptionRow.until > at
+        among(SubscriptionRow.order_id, orders),
+        SubscriptionRow.state.in_(sorted(LIVE)),
+        SubscriptionRow.until > at,
     )
     return {order for order in await session.scalars(query) if order is not None}
 
@@ -27,7 +28,6 @@ async def renewals_of_customers(session: AsyncSession, customers: Collection[str
     if not customers:
         return {}
     query = select(RenewalRow.provider_customer, RenewalRow.order_id, RenewalRow.provider_id).where(
-        RenewalRow.provider_customer == any_(literal(sorted(set(customers)), ARRAY(Text))),
-        RenewalRow.provider_id.is_not(None),
+        among(RenewalRow.provider_customer, customers), RenewalRow.provider_id.is_not(None)
     )
     return {str(customer): (order, str(name)) for customer, order, name in await session.execute(query)}

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.subscriptions import charges, service, wishes
+from billing.subscriptions import charges, rows, service, wishes
 from billing.subscriptions import renewing_rules as rules
 from billing.subscriptions.renewing_rules import Invoice, OffReason, RenewalState, Standing, Terms
 from billing.subscriptions.rules import ENTITLING, OVER, State
@@ -95,7 +95,9 @@ async def settle(session: AsyncSession, row: RenewalRow, at: datetime) -> None:
         _tell(session, row, before, at)
     charges.plan_guard(row)
     awaited = row.period_end if stands.state in ENTITLING else None
-    row.check_at = rules.next_look(stands.state, (row.charge_at, awaited, stands.lapses_at), row.checks, at)
+    unfinished = at if await rows.unfinished_change(session, row.id) is not None else None
+    instants = (row.charge_at, awaited, stands.lapses_at, unfinished)
+    row.check_at = rules.next_look(stands.state, instants, row.checks, at)
 
 
 def _tell(session: AsyncSession, row: RenewalRow, before: str, at: datetime) -> None:

@@ -201,9 +201,7 @@ async def pause(
     if not (await view(session, row, catalogue, at)).may_pause:
         raise CannotChange("It cannot be paused now.", state=row.state)
     row.is_paused, row.paused_at, row.guard_at = True, at, None
-    audit.record(session, at, "renewal.paused", renewal_id(row), actor=actor, account=row.account)
-    wishes.want(session, row, at)
-    say(session, row, "renewal.paused", at)
+    wishes.done(session, row, "renewal.paused", at, actor=actor)
     await periods.settle(session, row, at)
 
 
@@ -217,9 +215,7 @@ async def resume(
         raise CannotChange("It cannot be resumed now.", state=row.state)
     row.is_paused, row.paused_at = False, None
     await charges.shown_in_person(session, row, catalogue, at)
-    audit.record(session, at, "renewal.resumed", renewal_id(row), actor=actor, account=row.account)
-    wishes.want(session, row, at)
-    say(session, row, "renewal.resumed", at)
+    wishes.done(session, row, "renewal.resumed", at, actor=actor)
     await periods.settle(session, row, at)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from billing.kernel.days import day_of, start_of
 from billing.payments.gateway_renewals import InvoiceFacts, InvoiceState
+from billing.subscriptions import rules as rights
 from billing.subscriptions.rules import OVER, State
 
 RenewalState = State | Literal["new"]
@@ -32,15 +33,9 @@ _RANK: Final[tuple[InvoiceState, ...]] = ("draft", "open", "uncollectible", "voi
 
 MOVES: Final[frozenset[tuple[RenewalState, RenewalState]]] = frozenset(
     {
+        *rights.MOVES,
         ("new", "active"),
         *(("new", over) for over in OVER),
-        *((live, over) for live in ("active", "past_due", "paused") for over in OVER),
-        ("active", "past_due"),
-        ("past_due", "active"),
-        ("active", "paused"),
-        ("past_due", "paused"),
-        ("paused", "active"),
-        ("paused", "past_due"),
     }
 )
 """As for a right, and from nothing paid to the first payment; what is over stays over (I04)."""

@@ -60,9 +60,14 @@ def switch_off(
 def turned_on(session: AsyncSession, row: RenewalRow, at: datetime, *, actor: str) -> None:
     """It shall be charged again."""
     row.is_renewal_on, row.off_reason, row.off_at = True, None, None
-    audit.record(session, at, "renewal.turned_on", renewal_id(row), actor=actor, account=row.account)
+    done(session, row, "renewal.turned_on", at, actor=actor)
+
+
+def done(session: AsyncSession, row: RenewalRow, kind: str, at: datetime, *, actor: str) -> None:
+    """Somebody changed what is wanted, as the row now says: on record, to be brought there, and told of in a letter."""
+    audit.record(session, at, kind, renewal_id(row), actor=actor, account=row.account)
     want(session, row, at)
-    say(session, row, "renewal.turned_on", at)
+    say(session, row, kind, at)
 
 
 async def right_ended(session: AsyncSession, right: SubscriptionRow, to: RenewalState, at: datetime) -> None:

@@ -217,7 +217,8 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
         setattr(row, name, value)
     row.planned_for = None
     await desk.move_end(session, origin(row), row.ends_at, bound=False)
-    audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
+    if reverts != before:
+        audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
 
 
 async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:

@@ -63,15 +63,16 @@ async def register(
 
 
 async def answer(
-    session: AsyncSession, complaint: str, outcome: Outcome, text: str, by: str, secret: str, at: datetime
-) -> ComplaintRow:
-    """Answer it in time: the case ends, and the answer goes to the buyer on a durable medium.
+    session: AsyncSession, complaint: str, outcome: Outcome, text: str, by: str, secret: str, at: datetime,
+    why: str = "answered",
+) -> ComplaintRow:  # fmt: skip
+    """Answer it in time: the case ends, `why` stays with it, and the answer goes to the buyer on a durable medium.
     Raises NotFound, and Conflict for one that has ended, be it by law."""
     row = await find(session, complaint, lock=True)
     if row.outcome is not None or at >= due_at(row.received_on):
         raise Conflict("This complaint has ended already.", code="conflict", outcome=row.outcome or "accepted_by_law")
     row.answer = seal(secret, f"{complaint}:answer", text.encode())
-    await _end(session, row, outcome, by, at)
+    await _end(session, row, outcome, by, at, why)
     outbox.put(session, "complaint.answered", at, complaint=complaint, order=row.order_id, account=row.account)
     return row
 
@@ -118,7 +119,7 @@ async def accept_by_law(session: AsyncSession, at: datetime, limit: int) -> int:
     )
     rows = (await session.scalars(query)).all()
     for row in rows:
-        await _end(session, row, "accepted_by_law", audit.SYSTEM, at)
+        await _end(session, row, "accepted_by_law", audit.SYSTEM, at, "nobody answered in time")
     return len(rows)
 
 
@@ -139,12 +140,12 @@ async def forget_account(session: AsyncSession, account: str) -> None:
     await session.execute(update(ComplaintRow).where(ComplaintRow.account == account).values(gone))
 
 
-async def _end(session: AsyncSession, row: ComplaintRow, outcome: str, by: str, at: datetime) -> None:
+async def _end(session: AsyncSession, row: ComplaintRow, outcome: str, by: str, at: datetime, why: str) -> None:
     row.outcome, row.answered_by, row.ended_at = outcome, by, at
     audit.record(
         session, at, "complaint.ended", complaint_id(row), actor=by, account=row.account, before="open", after=outcome
     )
-    await cases.close_about(session, "complaint", complaint_id(row), outcome, at, "answered", actor=by)
+    await cases.close_about(session, "complaint", complaint_id(row), outcome, at, why, actor=by)
 
 
 _DUE_AT = func.timezone(

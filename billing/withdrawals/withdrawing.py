@@ -4,7 +4,7 @@ An order may be withdrawn from whatever its state. Where no money has come yet, 
 (`checkout.fulfilment`); where it went back before, or none was asked, only the rights end.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import cast
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from billing.checkout import service as checkout
 from billing.checkout.fulfilment import give_back
 from billing.checkout.service import Order
 from billing.kernel import audit, outbox
-from billing.kernel.days import day_of
+from billing.kernel.days import day_of, last_day_before
 from billing.kernel.errors import Fault, Invalid
 from billing.kernel.ids import new_id, parse, public
 from billing.kernel.sealing import seal, unseal
@@ -36,7 +36,6 @@ from billing.withdrawals.tables import WithdrawalRow
 
 PREFIX = "wdr"
 _UNDONE = frozenset({"withdrawn", "refunded", "disputed"})
-_A_MOMENT = timedelta(microseconds=1)
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +207,7 @@ async def _undo(
 
 
 def _right(order: Order, right: Subscription) -> Right:
-    return Right(price=order.unit_gross, first=day_of(right.since), last=day_of(right.until - _A_MOMENT))
+    return Right(price=order.unit_gross, first=day_of(right.since), last=last_day_before(right.until))
 
 
 async def _left(session: AsyncSession, order: Order, paid: tuple[Payment, ...]) -> dict[UUID, int]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.ledger.spreading import Service, days_between, earned_by, earned_on, first_of_next_month
+from billing.ledger.spreading import Service, days_between, earned_by, first_of_next_month
 
 DAY = timedelta(days=1)
 PASS = Service(first_day=date(2026, 11, 21), last_day=date(2027, 6, 30))
@@ -19,6 +19,10 @@ def lasting(first: date, days: int) -> Service:
 
 
 services = st.builds(lasting, st.dates(date(2026, 1, 1), date(2030, 12, 31)), st.integers(0, 800))
+
+
+def earned_on(net: int, service: Service, on: date) -> int:
+    return earned_by(net, service, on) - earned_by(net, service, on - DAY)
 
 
 def test_r114_a_pass_of_222_days_for_4499_is_earned_to_the_grosz() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from billing.checkout.values import KnownOrder
-from billing.payments.gateway_books import BookedCharge, BookedDispute, BookedPage, BookedRefund
+from billing.payments.facts import DisputeFacts
+from billing.payments.gateway_books import BookedCharge, BookedPage, BookedRefund
 from billing.payments.values import KnownPayment, KnownRefund
 from billing.reconciliation.rules import compare
 from billing.reconciliation.values import Ours, Theirs
@@ -38,10 +39,11 @@ def refund(state: str = "succeeded", amount: int = 4499) -> BookedRefund:
     )
 
 
-def dispute(state: str) -> BookedDispute:
-    return BookedDispute(
-        dispute_id="dp_1", state=state, payment_id="pi_1", charge_id="ch_1", amount=4499, currency="PLN", created_at=AT
-    )
+def dispute(state: str) -> DisputeFacts:
+    return DisputeFacts(
+        dispute_id="dp_1", state=state, payment_id="pi_1", charge_id="ch_1", amount=4499, currency="PLN", reason="",
+        created_at=AT,
+    )  # fmt: skip
 
 
 def payment(amount: int = 4499, back: int = 4499) -> KnownPayment:

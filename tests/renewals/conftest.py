@@ -2,39 +2,21 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from billing.kernel.clock import FixedClock
-from billing.sandbox.mailbox import Mailbox
-from tests.gateway import description
-from tests.gateway.world import living
 from tests.renewals.house import RenewingHouse, build_renewing, catalogue_file
-from tests.services.conftest import BEGIN, NIGHTS
+from tests.services.conftest import NIGHTS, standing
 
 
 @asynccontextmanager
 async def opened(database_url: str, folder: Path, catalogue: Path) -> AsyncGenerator[RenewingHouse]:
-    """As of other houses; afterwards all that Stripe heard and said is judged."""
-    clock = FixedClock(BEGIN)
-    mailbox = Mailbox(folder / "mailbox.db", clock.now)
-    door = await mailbox.serve("127.0.0.1", 0)
-    try:
-        async with living(folder) as world:
-            world.hands.at = BEGIN
-            port = door.sockets[0].getsockname()[1]
-            house = build_renewing(database_url, world, mailbox, port, clock, catalogue)
-            house.works = tuple(work for work in house.works if work.name not in NIGHTS)
-            try:
-                yield house
-            finally:
-                await house.services.close()
-    finally:
-        door.close()
-        mailbox.close()
-    if description.available():
-        assert description.audit_store(folder / "stripe.db") == []
+    """As of other houses, without the work of every night."""
+    async with standing(folder, partial(build_renewing, database_url, catalogue=catalogue)) as house:
+        house.works = tuple(work for work in house.works if work.name not in NIGHTS)
+        yield house
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from billing.activation import service as activation
-from billing.catalog.service import SAMPLE
 from billing.catalog.service import load as load_catalogue
 from billing.checkout import rules as checkout_rules
 from billing.checkout import service as checkout
@@ -20,52 +19,15 @@ from billing.subscriptions.renewing import RenewalView
 from billing.subscriptions.tables import RenewalRow
 from billing.wiring import build
 from tests.gateway.world import World
+from tests.renewing.selling import MONTHLY, catalogue_text
 from tests.services.house import House, settings
-
-MONTHLY = "mobile-addons-monthly"
-OFF = 'kind = "renewing"\nenabled = false'
-YEARLY = """
-[[products]]
-key = "mobile-addons-yearly"
-kind = "renewing"
-interval = "year"
-names = { pl = "Mobilne dodatki co rok", uk = "Мобільні доповнення щороку", en = "Mobile add-ons, yearly" }
-features = ["messages", "desk_view", "push_notifications", "homework"]
-methods = ["card"]
-
-[[products.prices]]
-gross = 4999
-vat_rate_percent = 23
-valid_from = 2026-06-01
-valid_until = 2030-06-01
-"""
 
 
 def catalogue_file(folder: Path, *, dearer_from: str | None = None, blik: bool = False) -> Path:
-    """The sample with the renewing product switched on; from a day on, if named, one grosz dearer."""
-    text = SAMPLE.read_text()
-    assert OFF in text
-    text = text.replace(OFF, 'kind = "renewing"')
-    if dearer_from is not None:
-        cut = text.rindex("valid_until = 2028-06-01")
-        text = text[:cut] + f"valid_until = {dearer_from}\n" + DEARER.format(since=dearer_from)
-    else:
-        text = text.replace("valid_until = 2028-06-01", "valid_until = 2030-06-01")
-    if blik:
-        text = text.replace("blik_mandates = false", "blik_mandates = true")
-        text = text.replace('methods = ["card"]', 'methods = ["card", "blik"]')
+    """The catalogue with the renewing products switched on; from a day on, if named, one grosz dearer."""
     path = folder / "catalog.toml"
-    path.write_text(text + YEARLY)
+    path.write_text(catalogue_text(dearer_from=dearer_from, dearer=600, blik=blik), encoding="utf-8")
     return path
-
-
-DEARER = """
-[[products.prices]]
-gross = 600
-vat_rate_percent = 23
-valid_from = {since}
-valid_until = 2030-06-01
-"""
 
 
 class RenewingHouse(House):

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from billing.invariants.rules import Query, listed, named
+from billing.invariants.rules import Query, listed, with_names
 from billing.ledger.proof import BROKEN_ORDERS
 from billing.payments.rules import NOT_RESERVED, OLDEST_KEY
 from billing.subscriptions.rules import LIVE
 
-_ORDERS = f"(select *, {named('ord', 'id')} as name from orders)"
-_REFUNDS = f"(select *, {named('ref', 'id')} as name from refund)"
+_ORDERS = with_names("ord", "orders")
+_REFUNDS = with_names("ref", "refund")
 _BY_ITSELF = listed(("duplicate", "late"))
 _GUARDS = "('ledger_line_append_only'), ('audit_append_only'), ('consent_append_only'), ('price_history_append_only')"
 

@@ -49,20 +49,18 @@ def _untold(what: str, prefix: str, actions: str, table: str) -> Query:
     )
 
 
+def _both(what: str, prefix: str, actions: str, table: str, moves: Collection[tuple[str, str]]) -> tuple[Query, Query]:
+    return _off_the_table(what, prefix, actions, moves), _untold(what, prefix, actions, table)
+
+
 MOVES: Final = (
-    _off_the_table("an order", "ord", "order", orders.MOVES),
-    _untold("an order", "ord", "order", "orders"),
-    _off_the_table("a right", "sub", "subscription", subscriptions.MOVES),
-    _untold("a right", "sub", "subscription", "subscription"),
+    *_both("an order", "ord", "order", "orders", orders.MOVES),
+    *_both("a right", "sub", "subscription", "subscription", subscriptions.MOVES),
     _off_the_table("a renewal", "rnw", "renewal", renewing_rules.MOVES),
-    _off_the_table("a refund", "ref", "refund", payments.REFUND_MOVES),
-    _untold("a refund", "ref", "refund", "refund"),
-    _off_the_table("a case", "case", "case", cases.MOVES),
-    _untold("a case", "case", "case", "finance_case"),
-    _off_the_table("a dispute", "dsp", "dispute", disputes.MOVES),
-    _untold("a dispute", "dsp", "dispute", "dispute"),
-    _off_the_table("a withdrawal", "wdr", "withdrawal", withdrawals.MOVES),
-    _untold("a withdrawal", "wdr", "withdrawal", "withdrawal"),
+    *_both("a refund", "ref", "refund", "refund", payments.REFUND_MOVES),
+    *_both("a case", "case", "case", "finance_case", cases.MOVES),
+    *_both("a dispute", "dsp", "dispute", "dispute", disputes.MOVES),
+    *_both("a withdrawal", "wdr", "withdrawal", "withdrawal", withdrawals.MOVES),
     Query(
         "I17",
         "a thing that began twice",

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from billing.invariants.rules import Query, listed, named
+from billing.invariants.rules import Query, listed, with_names
 from billing.subscriptions.rules import ENTITLING, LIVE, OVER
 
-_RIGHTS = f"(select *, {named('sub', 'id')} as name from subscription)"
-_ORDERS = f"(select *, {named('ord', 'id')} as name from orders)"
+_RIGHTS = with_names("sub", "subscription")
+_ORDERS = with_names("ord", "orders")
+_TRIALS = with_names("trl", "trial")
 
 RIGHTS: Final = (
     Query(
@@ -55,7 +56,7 @@ RIGHTS: Final = (
         "I05",
         "a trial whose grant says otherwise",
         "The front desk would end a trial at another instant than the trial's own, or binds what nobody was told.",
-        f"""select t.name, t.ends_at, g.until from (select *, {named("trl", "id")} as name from trial) t
+        f"""select t.name, t.ends_at, g.until from {_TRIALS} t
             join entitlement_grant g on g.origin = t.name where t.pupil is not null
             and (g.until <> t.ends_at or g.bound <> (t.bound_at is not null))""",
     ),

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from billing.sandbox.stripe.books import Books
+from billing.sandbox.stripe.books import Books, public
 from billing.sandbox.stripe.catalogue import price_from
 from billing.sandbox.stripe.errors import Json, invalid
 from billing.sandbox.stripe.invoice_shape import cost, proration_line
 from billing.sandbox.stripe.params import merge_metadata
-from billing.sandbox.stripe.periods import after, ends, items_of, rhythm, share, starts
+from billing.sandbox.stripe.periods import after, ends, items_of, rhythm, set_period, share, starts
 from billing.sandbox.stripe.subscription_shape import build_item
 from billing.sandbox.stripe.subscriptions import pending, periods
 
@@ -43,7 +43,7 @@ def plan(books: Books, subscription: Json, given: Json) -> Plan:
     prorated = [] if behaviour == "none" else _prorations(books, changed["id"], old, new, at, whole=restarts)
     waiting = pending(changed)
     if restarts:
-        _restart(books, changed)
+        restart(books, changed)
         now = [*waiting, *prorated, *periods(books, changed)]
         changed["_pending"] = []
     elif behaviour == "always_invoice" and prorated:
@@ -81,6 +81,20 @@ def price_of(books: Books, line: Json, param: str) -> Json | None:
         )
         raise invalid(message, param=f"{param}[price]")
     return price
+
+
+def begun_with(books: Books, asked: Sequence[Json], where: str) -> list[Json]:
+    """What a subscription that begins is for: a price and a quantity each."""
+    lines: list[Json] = []
+    for index, line in enumerate(asked):
+        param = f"{where}[{index}]"
+        price = price_of(books, line, param)
+        if price is None:
+            raise invalid(f"Missing required param: {param}[price].", param=f"{param}[price]")
+        lines.append({"price": public(price), "quantity": int(line.get("quantity", 1)), "metadata": {}})
+    if not lines:
+        raise invalid("Missing required param: items.", code="parameter_missing", param="items")
+    return check_items(lines, str(lines[0]["price"]["currency"]))
 
 
 def _items(books: Books, subscription: Json, asked: list[Json]) -> list[Json]:
@@ -143,10 +157,10 @@ def _part(books: Books, subscription: str, item: Json, amount: int, at: int) -> 
     return proration_line(books, item, subscription, part, at, until)
 
 
-def _restart(books: Books, subscription: Json) -> None:
+def restart(books: Books, subscription: Json) -> None:
+    """A new period, and a new rhythm, begin now."""
     subscription.update(billing_cycle_anchor=books.stamp, _cycle=1)
-    for item in items_of(subscription):
-        item.update(current_period_start=books.stamp, current_period_end=after(books.stamp, *rhythm(item)))
+    set_period(subscription, books.stamp, after(books.stamp, *rhythm(items_of(subscription)[0])))
 
 
 def unused(books: Books, subscription: Json, at: int) -> list[Json]:

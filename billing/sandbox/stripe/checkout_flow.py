@@ -42,9 +42,7 @@ def _intent(books: Books, session: Json) -> Json:
         return known
     given = {**session["_intent_data"], "customer": session["customer"]}
     kinds = session["payment_method_types"]
-    intent = intents.build_intent(books, int(session["amount_total"]), str(session["currency"]), kinds, given)
-    books.save(intent)
-    books.emit("payment_intent.created", intent)
+    intent = intents.make_intent(books, int(session["amount_total"]), str(session["currency"]), kinds, given)
     session["payment_intent"] = intent["id"]
     return intent
 

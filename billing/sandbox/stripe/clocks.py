@@ -78,9 +78,7 @@ def delete(books: Books, _: Json, names: Mapping[str, str]) -> Json:
     """DELETE /v1/test_helpers/test_clocks/{test_clock}: with its customers; their subscriptions end."""
     clock = _found(books, names)
     inside = books.under(clock["id"])
-    for subscription in books.store.all_of("subscription", "AND clock = ?", clock["id"]):
-        if subscription["status"] not in subscriptions.OVER:
-            subscriptions.end(inside, subscription, "cancellation_requested")
+    subscriptions.end_all(inside, "AND clock = ?", clock["id"])
     for customer in books.store.all_of("customer", "AND clock = ?", clock["id"]):
         inside.save({"id": customer["id"], "object": "customer", "deleted": True})
     books.store.run("UPDATE objects SET due = NULL WHERE clock = ?", clock["id"])

@@ -35,10 +35,7 @@ def _intent(books: Books, invoice: Json, method: Json) -> Json:
         return known
     given = {"customer": invoice["customer"], "metadata": {}}
     kinds = [str(method["type"])]
-    intent = intents.build_intent(books, int(invoice["amount_due"]), str(invoice["currency"]), kinds, given)
-    books.save(intent)
-    books.emit("payment_intent.created", intent)
-    return intent
+    return intents.make_intent(books, int(invoice["amount_due"]), str(invoice["currency"]), kinds, given)
 
 
 def pay(books: Books, invoice: Json, method: Json, wanted: str) -> bool:

@@ -104,9 +104,7 @@ def remove(books: Books, _: Json, names: Mapping[str, str]) -> Json:
     """DELETE /v1/customers/{customer}: what is left is its id; its subscriptions end."""
     customer = books.get(names["customer"], "customer", "customer")
     theirs = books.under(customer["test_clock"])
-    for subscription in books.store.all_of("subscription", "AND json_extract(body, '$.customer') = ?", customer["id"]):
-        if subscription["status"] not in subscriptions.OVER:
-            subscriptions.end(theirs, subscription, "cancellation_requested")
+    subscriptions.end_all(theirs, "AND json_extract(body, '$.customer') = ?", customer["id"])
     gone: Json = {"id": customer["id"], "object": "customer", "deleted": True}
     books.save(gone)
     books.emit("customer.deleted", customer)

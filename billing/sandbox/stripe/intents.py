@@ -65,6 +65,13 @@ def build_intent(books: Books, amount: int, currency: str, kinds: list[str], giv
     }
 
 
+def make_intent(books: Books, amount: int, currency: str, kinds: list[str], given: Json) -> Json:
+    """Make and announce a payment intent."""
+    intent = books.save(build_intent(books, amount, currency, kinds, given))
+    books.emit("payment_intent.created", intent)
+    return intent
+
+
 def build_charge(books: Books, intent: Json, method: Json, email: str | None) -> Json:
     """A whole charge, pending until it is settled."""
     key = new_id("ch")

@@ -6,7 +6,7 @@ from typing import cast
 
 from billing.sandbox.stripe import collecting, invoices, subscriptions
 from billing.sandbox.stripe.books import Books, new_id, public
-from billing.sandbox.stripe.changes import check_items, plan, price_of, unused
+from billing.sandbox.stripe.changes import begun_with, plan, unused
 from billing.sandbox.stripe.errors import Json, card_refused, invalid, refused
 from billing.sandbox.stripe.invoice_shape import build_draft, period_line, subscription_parent
 from billing.sandbox.stripe.listing import of_kind, page
@@ -45,8 +45,7 @@ def pay(books: Books, given: Json, names: Mapping[str, str]) -> Json:
     """POST /v1/invoices/{invoice}/pay: now, by the subscription's own method or by the one named."""
     books, invoice = _found(books, names)
     if not settle_now(books, invoice, None, given.get("payment_method")):
-        intent = invoices.intent_of(books, invoice)
-        raise card_refused((intent or {}).get("last_payment_error") or {}, keeps=True)
+        raise card_refused(invoices.last_error(books, invoice), keeps=True)
     return public(invoice)
 
 
@@ -133,13 +132,7 @@ def _preview_new(books: Books, given: Json, asked: Json) -> Json:
         raise invalid("You must pass either a subscription or a customer with items.", param="customer")
     customer = books.get(given["customer"], "customer", "customer", in_path=False)
     books = books.under(customer["test_clock"])
-    lines: list[Json] = []
-    for index, line in enumerate(cast("list[Json]", asked["items"])):
-        price = price_of(books, line, f"subscription_details[items][{index}]")
-        if price is None:
-            raise invalid("Missing required param: price.", param=f"subscription_details[items][{index}][price]")
-        lines.append({"price": public(price), "quantity": int(line.get("quantity", 1)), "metadata": {}})
-    check_items(lines, str(lines[0]["price"]["currency"]))
+    lines = begun_with(books, asked["items"], "subscription_details[items]")
     subscription = build_subscription(books, customer["id"], lines, "pm_none", asked)
     invoice = _shown(books, subscription, subscriptions.periods(books, subscription), "subscription_create")
     return {**invoice, "parent": None, "lines": _without_subscription(invoice["lines"])}

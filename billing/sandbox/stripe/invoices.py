@@ -101,6 +101,12 @@ def intent_of(books: Books, invoice: Json) -> Json | None:
     return books.find(known[0]["payment"]["payment_intent"], "payment_intent") if known else None
 
 
+def last_error(books: Books, invoice: Json) -> Json:
+    """Why the last try to pay it failed."""
+    intent = intent_of(books, invoice)
+    return (intent or {}).get("last_payment_error") or {}
+
+
 def settle(books: Books, invoice: Json, intent: Json | None) -> Json:
     """The invoice is paid by this intent; by none when there was nothing left to collect."""
     invoice.update(status="paid", amount_paid=invoice["amount_due"], amount_remaining=0, attempted=True)
@@ -133,19 +139,19 @@ def void(books: Books, invoice: Json) -> Json:
     if customer is not None and not customer.get("deleted") and invoice["ending_balance"] is not None:
         moved = int(invoice["ending_balance"]) - int(invoice["starting_balance"])
         _set_balance(books, customer, int(customer["balance"]) - moved)
-    invoice.update(status="void", auto_advance=False, next_payment_attempt=None)
-    _stamp(books, invoice, "voided_at")
-    save(books, invoice)
-    books.emit("invoice.voided", invoice)
-    return invoice
+    return _closed(books, invoice, "void", "voided")
 
 
 def write_off(books: Books, invoice: Json) -> Json:
     """It is owed and will not be collected."""
-    invoice.update(status="uncollectible", auto_advance=False, next_payment_attempt=None)
-    _stamp(books, invoice, "marked_uncollectible_at")
+    return _closed(books, invoice, "uncollectible", "marked_uncollectible")
+
+
+def _closed(books: Books, invoice: Json, status: str, told: str) -> Json:
+    invoice.update(status=status, auto_advance=False, next_payment_attempt=None)
+    _stamp(books, invoice, f"{told}_at")
     save(books, invoice)
-    books.emit("invoice.marked_uncollectible", invoice)
+    books.emit(f"invoice.{told}", invoice)
     return invoice
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from billing.sandbox.stripe import invoices, subscriptions
 from billing.sandbox.stripe.books import Books, public
-from billing.sandbox.stripe.changes import BEHAVIOURS, remaining, unused
+from billing.sandbox.stripe.changes import BEHAVIOURS, remaining, restart, unused
 from billing.sandbox.stripe.errors import Json, refused
 from billing.sandbox.stripe.operations import operation
-from billing.sandbox.stripe.periods import after, ends, items_of, rhythm, starts
+from billing.sandbox.stripe.periods import ends, set_period, starts
 from billing.sandbox.stripe.subscription_calls import living
 from billing.sandbox.stripe.subscription_rules import PAUSE, RESUME
 
@@ -42,8 +42,7 @@ def resume(books: Books, given: Json, names: Mapping[str, str]) -> Json:
     before = copy.deepcopy(subscription)
     lines = [*subscriptions.pending(subscription)]
     if (given.get("billing_cycle_anchor") or {"type": "now"})["type"] == "now":
-        subscription.update(billing_cycle_anchor=books.stamp, _cycle=1)
-        _set_period(subscription, books.stamp, after(books.stamp, *rhythm(items_of(subscription)[0])))
+        restart(books, subscription)
         lines += subscriptions.periods(books, subscription)
     else:
         _catch_up(books, subscription)
@@ -56,16 +55,10 @@ def resume(books: Books, given: Json, names: Mapping[str, str]) -> Json:
     return public(_awake(books, subscription, before))
 
 
-def _set_period(subscription: Json, since: int, until: int) -> None:
-    for item in items_of(subscription):
-        item.update(current_period_start=since, current_period_end=until)
-
-
 def _catch_up(books: Books, subscription: Json) -> None:
     """The period of the old rhythm in which now lies."""
     while ends(subscription) <= books.instant:
-        since, until = subscriptions.following(subscription)
-        _set_period(subscription, since, until)
+        set_period(subscription, *subscriptions.following(subscription))
         subscription["_cycle"] += 1
 
 

@@ -41,6 +41,12 @@ def ends(subscription: Json) -> int:
     return int(items_of(subscription)[0]["current_period_end"])
 
 
+def set_period(subscription: Json, since: int, until: int) -> None:
+    """Move every item to this period."""
+    for item in items_of(subscription):
+        item.update(current_period_start=since, current_period_end=until)
+
+
 def share(amount: int, part: int, whole: int) -> int:
     """``amount * part / whole`` in minor units, half a unit rounded away from zero."""
     rounded = (2 * abs(amount) * part + whole) // (2 * whole)

@@ -2,11 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from billing.sandbox.stripe import collecting, invoices, subscriptions
 from billing.sandbox.stripe.books import Books, public, whole
-from billing.sandbox.stripe.changes import Plan, check_items, plan, price_of, unused
+from billing.sandbox.stripe.changes import Plan, begun_with, plan, unused
 from billing.sandbox.stripe.errors import Json, StripeError, card_refused, invalid, missing
 from billing.sandbox.stripe.invoice_shape import build_draft
 from billing.sandbox.stripe.listing import of_kind, page
@@ -32,15 +32,7 @@ def create(books: Books, given: Json, _: Mapping[str, str]) -> Json:
     """POST /v1/subscriptions: for a customer who has left a way to pay."""
     customer = books.get(given["customer"], "customer", "customer", in_path=False)
     books = books.under(customer["test_clock"])
-    lines: list[Json] = []
-    for index, line in enumerate(cast("list[Json]", given["items"])):
-        price = price_of(books, line, f"items[{index}]")
-        if price is None:
-            raise invalid(f"Missing required param: items[{index}][price].", param=f"items[{index}][price]")
-        lines.append({"price": public(price), "quantity": int(line.get("quantity", 1)), "metadata": {}})
-    if not lines:
-        raise invalid("Missing required param: items.", code="parameter_missing", param="items")
-    check_items(lines, str(lines[0]["price"]["currency"]))
+    lines = begun_with(books, given["items"], "items")
     method = _method(books, customer, given.get("default_payment_method"))
     subscription = subscriptions.begin(books, customer, lines, method, given)
     _refuse_incomplete(books, subscription, given)
@@ -66,8 +58,7 @@ def _refuse_incomplete(books: Books, subscription: Json, given: Json) -> None:
     """With ``error_if_incomplete`` a refused payment takes everything back that was begun."""
     invoice = books.get(subscription["latest_invoice"], "invoice")
     if given.get("payment_behavior") == "error_if_incomplete" and invoice["status"] == "open":
-        intent = invoices.intent_of(books, invoice)
-        raise card_refused((intent or {}).get("last_payment_error") or {})
+        raise card_refused(invoices.last_error(books, invoice))
 
 
 # Change

@@ -7,7 +7,7 @@ from billing.sandbox.stripe import collecting, invoices
 from billing.sandbox.stripe.books import Books
 from billing.sandbox.stripe.errors import Json
 from billing.sandbox.stripe.invoice_shape import build_draft, period_line, plain_line
-from billing.sandbox.stripe.periods import HOUR, after, ends, items_of, rhythm, starts
+from billing.sandbox.stripe.periods import HOUR, after, ends, items_of, rhythm, set_period, starts
 from billing.sandbox.stripe.subscription_shape import build_subscription
 
 _INCOMPLETE = 23 * HOUR
@@ -107,9 +107,7 @@ def renew(books: Books, subscription: Json) -> Json:
     """A new period, with an invoice for it that is collected about an hour later; its draft."""
     before = copy.deepcopy(subscription)
     gathered = (starts(subscription), ends(subscription))
-    since, until = following(subscription)
-    for item in items_of(subscription):
-        item.update(current_period_start=since, current_period_end=until)
+    set_period(subscription, *following(subscription))
     subscription["_cycle"] += 1
     lines = [*pending(subscription), *periods(books, subscription)]
     subscription["_pending"] = []
@@ -198,3 +196,10 @@ def end(books: Books, subscription: Json, reason: str, **said: Any) -> Json:
         invoices.leave_alone(books, invoice)
     books.emit("customer.subscription.deleted", subscription)
     return subscription
+
+
+def end_all(books: Books, where: str, key: str) -> None:
+    """All of these that are not over are over, now."""
+    for subscription in books.store.all_of("subscription", where, key):
+        if subscription["status"] not in OVER:
+            end(books, subscription, "cancellation_requested")
