@@ -34,6 +34,7 @@ from billing.kernel.keys import Scope
 from billing.kernel.pages import ErrorPage, ProblemPage, TooManyPage, error_page, problem_page, too_many_page
 from billing.kernel.problems import CATALOGUE, Problem
 from billing.kernel.settings import load
+from billing.kernel.signing import read_keys
 from billing.kernel.web import AnyRequest, known_query, requires, tell
 from billing.kernel.web_pages import page, speech_of
 from billing.notices import routes as notices
@@ -45,6 +46,9 @@ from billing.withdrawals import routes as withdrawals
 from billing.worker import ringing
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
+from entitlements.routes_ofrep import ofrep_router
+from entitlements.routes_tokens import signing_keys, tokens_router
+from entitlements.tokens import Tokens
 from webhooks.routes import webhooks_router
 
 _PAGES = ("/activate", "/orders", "/confirm", "/regulamin", "/prywatnosc", "/dostepnosc", "/pomoc", "/nie-teraz")
@@ -64,6 +68,9 @@ def problem_type(request: AnyRequest, code: FromPath[str], services: NamedDepend
 _ROOMS: Final[tuple[Any, ...]] = (
     catalog.catalog_router,
     entitlements_router,
+    tokens_router,
+    signing_keys,
+    ofrep_router,
     webhooks_router,
     accounts.public_pages,
     checkout.public_pages,
@@ -126,6 +133,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
     def at() -> datetime:
         return services.clock.now()
 
+    keys = read_keys(services.settings.signing_keys.value)
     given: dict[str, Any] = {
         "services": services,
         "clock": services.clock,
@@ -134,8 +142,9 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "catalogue": services.catalogue,
         "features": feature_list(services.catalogue),
         "facts": FactsReader(services.database),
+        "keys": keys,
+        "tokens": Tokens(keys, services.site.public_url, services.settings.signing_audience),
         "site": services.site,
-        "limiter": services.limiter,
         "webhook_secrets": services.settings.webhook_secrets,
         "expects_livemode": services.settings.stripe_api_key.value.startswith(("sk_live_", "rk_live_")),
     }
@@ -217,7 +226,7 @@ def create() -> Litestar:
     services = build(settings, ringing(settings))
     extra: list[Any] = []
     if settings.sandbox_outside:
-        from billing.sandbox.proxy import outside_mount  # noqa: PLC0415 - never imported in production
+        from billing.sandbox.proxy import front_door, outside_mount  # noqa: PLC0415 - never imported in production
 
-        extra.append(outside_mount(settings.sandbox_outside))
+        extra += [front_door, outside_mount(settings.sandbox_outside)]
     return create_app(services, extra)

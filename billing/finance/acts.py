@@ -95,7 +95,7 @@ async def _refund(session: AsyncSession, order: str, given: Given, desk: Desk, a
 
 
 def _read_complaint(form: Form, at: datetime) -> Given:
-    return {"text": form.text("text"), "received_on": form.day("received_on", latest=day_of(at))}
+    return {"received_on": form.day("received_on", latest=day_of(at)), "text": form.text("text")}
 
 
 async def _complain(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> None:

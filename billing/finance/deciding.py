@@ -81,7 +81,8 @@ async def _staff_refund(session: AsyncSession, row: Case, wanted: Decision, room
 
 async def _complaint(session: AsyncSession, row: Case, wanted: Decision, room: Room, at: datetime) -> None:
     outcome = cast("Answered", wanted.outcome)
-    await complaints.answer(session, row.about, outcome, wanted.answer, wanted.actor, room.secret, at)
+    said = (wanted.answer, wanted.actor, room.secret, at, wanted.reason)
+    await complaints.answer(session, row.about, outcome, *said)
 
 
 async def _invoice(session: AsyncSession, row: Case, wanted: Decision, _: Room, at: datetime) -> None:

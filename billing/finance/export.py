@@ -1,7 +1,6 @@
 """The list as CSV: exactly the filtered rows, all of them, streamed in pieces that each cost the same (R116)."""
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from billing.catalog.rules import season_of
 from billing.finance.csv_text import BOM, Cell, Grosz, lines
 from billing.finance.queries.rows import Question, Row, accounts_of, page_of
 from billing.finance.words import Words
-from billing.kernel.days import day_of
+from billing.kernel.days import last_day_before
 from billing.kernel.db import Database
 from billing.kernel.ids import public
 
@@ -38,7 +37,7 @@ async def csv_of(database: Database, asked: Question, words: Words) -> AsyncGene
 
 def _cells(row: Row, linked: dict[str, list[str]], asked: Question, words: Words) -> list[Cell]:
     accounts = [row.account] if row.account else [each for pupil in row.pupils for each in linked.get(pupil, ())]
-    last = day_of(row.until - timedelta(microseconds=1))
+    last = last_day_before(row.until)
     season = row.season or season_of(last, asked.season).label
     flags = (("overdue", row.is_overdue), ("staff", row.needs_staff))
     return [

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import msgspec
 from billing.finance.rules import Route, navigation
 from billing.finance.service import Staff
 from billing.finance.words import TONGUES, Tongue, Words
-from billing.kernel.days import WARSAW, day_of
+from billing.kernel.days import WARSAW, day_of, last_day_before
 from billing.kernel.ids import public
 from billing.kernel.pages import render
 from billing.kernel.speech import Speech, speak
@@ -91,7 +91,7 @@ class Shape:
 
     def last_day(self, until: datetime | None) -> str:
         """The last Warsaw day before an end."""
-        return "–" if until is None else day_of(until - timedelta(microseconds=1)).isoformat()
+        return "–" if until is None else last_day_before(until).isoformat()
 
 
 def show(template: str, frame: Frame, **facts: Any) -> str:

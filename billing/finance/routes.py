@@ -128,6 +128,7 @@ async def show_order(
     order: FromPath[str],
     session: NamedDependency[AsyncSession],
     at: NamedDependency[datetime],
+    catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:
     """One order: what was agreed, paid, given back, booked, and everything that happened."""
     seen = await people.order_seen(session, parse("ord", order))
@@ -138,10 +139,10 @@ async def show_order(
     may_act = rules.may(staff_of(request).role, "POST", "/finance/orders/{order}/{act}")
     acts = [(name, act.title) for name, act in ACTS.items()] if may_act else []
     matters = await cases.cases_about(session, seen.name, at)
-    return answer(
-        request,
-        pages.show("order.html", frame_of(request), cases=matters, acts=acts, seen=seen, order=seen.order, vat=vat),
-    )
+    frame = frame_of(request)
+    names = {feature.key: feature.names.in_(frame.tongue) for feature in catalogue.features}
+    facts = {"cases": matters, "acts": acts, "seen": seen, "order": seen.order, "vat": vat, "names": names}
+    return answer(request, pages.show("order.html", frame, **facts))
 
 
 @get("/tasks", operation_id="staffTasks", include_in_schema=False)

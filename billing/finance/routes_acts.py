@@ -7,7 +7,6 @@ from typing import Any, cast
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases.rules import KINDS
@@ -28,11 +27,10 @@ from billing.kernel.db import Database
 from billing.kernel.errors import Invalid, NotFound
 from billing.kernel.ids import parse
 from billing.kernel.web import AnyRequest
-from billing.kernel.web_pages import Site
+from billing.kernel.web_pages import Site, go
 from billing.payments.gateway import Gateway
 
 MOST = 200
-_TO_CASES = {"Cache-Control": "no-store"}
 _LABELS = {
     "outcome": "outcome", "reason": "reason_why", "answer": "answer_text", "agreed_on": "agreed_on",
     "path": "invoice_path", "number": "invoice_number", "ksef_number": "ksef_number",
@@ -89,7 +87,7 @@ async def decide_case(
     if not form.faults:
         room = Room(database=database, gateway=gateway, secret=site.secret)
         await deciding.decide(room, case, wanted, at)
-        return Redirect(f"/finance/cases/{case}", status_code=303, headers=_TO_CASES)
+        return go(f"/finance/cases/{case}")
     async with database.begin() as session:
         return await _case_page(request, session, site, case, at, fields, form.faults)
 
@@ -155,7 +153,7 @@ async def do_act(
         except Invalid as fault:
             form.faults.update({found.pointer.lstrip("/"): "field_in_future" for found in fault.faults})
         else:
-            return Redirect(f"/finance/orders/{order}", status_code=303, headers=_TO_CASES)
+            return go(f"/finance/orders/{order}")
     return await _act_page(request, session, order, wanted, fields, form.faults)
 
 

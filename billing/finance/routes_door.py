@@ -16,7 +16,7 @@ from billing.finance import pages, rules, service
 from billing.finance.openid import OpenIdClient
 from billing.finance.pages import Frame
 from billing.finance.service import Staff
-from billing.finance.words import TONGUES, Tongue
+from billing.finance.words import TONGUES, Tongue, Words
 from billing.kernel.clock import Clock
 from billing.kernel.db import Database
 from billing.kernel.errors import BillingError, Forbidden, TooMany, Unauthenticated, Unavailable
@@ -155,8 +155,13 @@ def tell(request: AnyRequest, fault: Exception) -> Response[Any]:
     status = status_of(error)
     title = f"error_{status.value}" if status.value in {400, 403, 404, 503} else "error_other"
     frame = frame_of(request)
-    sentences = tuple(f"{found.pointer}: {found.code} ({found.detail})" for found in error.faults)
-    way_on = ("/finance/", "back_to_list") if frame.staff is not None else ("/finance/login", "log_in_again")
+    why = Words(frame.tongue).why(error.code) if status is HTTPStatus.CONFLICT else None
+    named = (f"{found.pointer}: {found.code} ({found.detail})" for found in error.faults)
+    sentences = (*((why,) if why else ()), *named)
+    way_on = ("/finance/login", "log_in_again")
+    if frame.staff is not None:
+        form = request.method not in _SAFE and status is HTTPStatus.CONFLICT
+        way_on = (frame.path, "back_to_form") if form else ("/finance/", "back_to_list")
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, (TooMany, Unavailable)) else {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Cookie"

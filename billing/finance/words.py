@@ -2,8 +2,9 @@
 
 from typing import Final, Literal
 
-from billing.finance.words_acts import ACT_WORDS, CASE_CODES
+from billing.finance.words_acts import ACT_WORDS, CASE_CODES, REFUSALS
 from billing.finance.words_codes import CODES
+from billing.finance.words_history import ACTIONS, FACTS, LEDGER, LETTERS
 
 Tongue = Literal["pl", "en"]
 TONGUES: Final[dict[Tongue, str]] = {"pl": "Polski", "en": "English"}
@@ -11,7 +12,7 @@ TONGUES: Final[dict[Tongue, str]] = {"pl": "Polski", "en": "English"}
 # Each key in Polish, then in English.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "room": ("Finanse", "Finance"),
-    "brand": ("Dodatki mobilne – finanse", "Mobile add-ons – finance"),
+    "brand": ("Mobilne dodatki – finanse", "Mobile add-ons – finance"),
     "skip": ("Przejdź do treści", "Skip to the content"),
     "language": ("Język", "Language"),
     "navigation": ("Działy", "Sections"),
@@ -98,6 +99,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "blocked_since": ("blokada od", "blocked since"),
     "notice_pending": ("aplikacja ma pokazać powiadomienie", "the app is to show a notice"),
     "no_pupils": ("Żaden uczeń nie jest połączony z tym kontem.", "No pupil is linked to this account."),
+    "ahead_hint": (
+        "Miesiące przed nami pokazujemy tak, jak wyjdą, jeśli nic nie dojdzie i nic nie zostanie zwrócone.",
+        "The months ahead are shown as they come out if nothing is sold or given back any more.",
+    ),
     "trace_hint": (
         "Tak odpowiada w tej chwili aplikacji mobilnej ten sam silnik, z tych samych danych.",
         "This is what the same engine answers the mobile app at this moment, from the same facts.",
@@ -187,6 +192,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "back_to_list": ("Wróć do wykazu", "Back to the list"),
 }
 
+_KNOWN: Final = FACTS | LETTERS | LEDGER | ACTIONS | CASE_CODES | CODES
+_CAUSES: Final = LEDGER | {name: CODES[name] for name in ("payment",)}
+
 
 class Words:
     """One language of the staff's pages."""
@@ -203,5 +211,18 @@ class Words:
         """What a stored code means; one that has no words yet is shown as it is."""
         if value is None:
             return "–"
-        pair = CODES.get(value) or CASE_CODES.get(value)
-        return value if pair is None else pair[self._column]
+        pair = _KNOWN.get(value)
+        return self._told(value) if pair is None else pair[self._column]
+
+    def why(self, code: str) -> str:
+        """Why an act was refused; what has no words of its own did not fit the state."""
+        return REFUSALS.get(code, REFUSALS["conflict"])[self._column]
+
+    def _told(self, value: str) -> str:
+        """What is made of several codes: a move (`pending → paid`), a posting's cause (`payment:pi_…`), an outcome."""
+        if " → " in value:
+            return " → ".join(self.code(each) for each in value.split(" → "))
+        name, mark, rest = value.partition(":")
+        if mark and name in _CAUSES:
+            return f"{_CAUSES[name][self._column]}: {rest}"
+        return self.code("changes nothing here") if value.endswith(" changes nothing here") else value

@@ -82,6 +82,7 @@ ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "complaint_text": ("Treść reklamacji", "What is complained about"),
     "save": ("Zapisz", "Save"),
     "back_to_order": ("Wróć do zamówienia", "Back to the order"),
+    "back_to_form": ("Wróć do formularza", "Back to the form"),
     "back_to_cases": ("Wróć do spraw", "Back to the cases"),
     "fix_these": ("Popraw te pola", "Correct these fields"),
     "field_missing": ("To pole jest potrzebne.", "This field is needed."),
@@ -90,6 +91,33 @@ ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "field_not_a_choice": ("Wybierz jedną z możliwości.", "Choose one of the options."),
     "field_in_future": ("Ten dzień jeszcze nie nadszedł.", "That day has not come yet."),
     "nothing_open": ("Żadna sprawa nie czeka.", "No case waits."),
+}
+
+# Why an act was refused, by the error's code.
+REFUSALS: Final[dict[str, tuple[str, str]]] = {
+    "second_person_needed": (
+        "Zatwierdzić musi inna osoba niż ta, która zaproponowała.",
+        "Somebody else than who proposed it must approve it.",
+    ),
+    "not_an_outcome": ("Tej sprawy nie można tak zakończyć.", "This matter cannot end so."),
+    "refund_exceeds_payment": (
+        "Razem z poprzednimi zwrotami byłoby to więcej, niż zapłacono.",
+        "Together with earlier refunds it would be more than was paid.",
+    ),
+    "invoice_not_issued": (
+        "Fakturę można zapisać jako wystawioną dopiero po przekazaniu do systemu faktur, z drogą i numerem.",
+        "An invoice is recorded as issued only after it was handed to the invoicing system, with its way and number.",
+    ),
+    "invoice_term_over": ("Termin na prośbę o fakturę minął.", "The time to ask for an invoice is over."),
+    "nothing_to_invoice": ("Nie ma czego fakturować.", "There is nothing to invoice."),
+    "outcome_unknown": (
+        "Stripe nie odpowiedział jednoznacznie. Wynik poznamy sami; nie powtarzaj tej czynności.",
+        "Stripe gave no clear answer. The outcome is looked up; do not do this again.",
+    ),
+    "conflict": (
+        "To nie pasuje do obecnego stanu albo jest już zrobione. Nic nie zmieniono. Sprawdź stan i spróbuj ponownie.",
+        "This does not fit the present state, or was done already. Nothing was changed; look again and retry.",
+    ),
 }
 
 CASE_CODES: Final[dict[str, tuple[str, str]]] = {

@@ -16,6 +16,7 @@ from billing.kernel.db import Database
 from billing.kernel.errors import BillingError
 from billing.kernel.settings import load
 from billing.kernel.work import Work
+from billing.sandbox.survey import Survey
 from billing.wiring import build
 
 _MOST_PASSES = 10_000
@@ -48,7 +49,7 @@ class Conductor:
         self, clock: SharedClock, database: Database, works: Sequence[Work], attendance: Attendance, stripe: Deliveries
     ) -> None:
         self._clock = clock
-        self._database = database
+        self._survey = Survey(database)
         self._works = works
         self._attendance = attendance
         self._stripe = stripe
@@ -92,7 +93,7 @@ class Conductor:
         for _ in range(_MOST_PASSES):
             done = await self._stripe.deliver_due()
             ran["stripe.deliver"] += done
-            survey = await self._survey()
+            survey = await self._survey.of(self._works)
             due = [work for work, at in survey if at <= self._clock.now()]
             for work in due:
                 ran[work.name] += await work.run(self._clock.now())
@@ -105,12 +106,6 @@ class Conductor:
                 await self._attendance.all_finished()
                 was_quiet = True
         raise Stuck("Something stays due whatever is done.")
-
-    async def _survey(self) -> list[tuple[Work, datetime]]:
-        """When each kind of work is next due, for those that wait for anything."""
-        async with self._database.begin() as session:
-            found = [(work, await work.next_due(session)) for work in self._works]
-        return [(work, at) for work, at in found if at is not None]
 
 
 def create_conductor(clock: SharedClock, stripe: Deliveries) -> Conductor:

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 
 from billing.kernel.days import iso
 from billing.kernel.web import request_id_of, tell
+from billing.sandbox.front import front_router
 from billing.sandbox.mailbox import Mailbox
 from billing.sandbox.mailbox_routes import mailbox_router
 from billing.sandbox.moves import target
@@ -63,7 +64,12 @@ class Outside:
         """All parts are given; nothing is started here."""
         self._stripe = stripe
         self._rest = Litestar(
-            [*_controls(conductor, facts), mailbox_router(mailbox), openid_router(provider)],
+            [
+                *_controls(conductor, facts),
+                front_router(conductor.now, conductor.advance),
+                mailbox_router(mailbox),
+                openid_router(provider),
+            ],
             exception_handlers={Exception: tell},
             openapi_config=None,
             state=State({"public_url": facts.public_url}),

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, MutableMapping
 from typing import Any, cast
 
 import httpx2
-from litestar import asgi
+from litestar import asgi, get
 from litestar.handlers import ASGIRouteHandler
+from litestar.response import Redirect
 from litestar.types import Receive, Scope, Send
 
 # RFC 9110, 7.6.1: these speak of one connection only. The lengths and the host are set anew.
@@ -79,6 +80,12 @@ def outside_mount(outside: str | SandboxProxy) -> ASGIRouteHandler:
         await proxy(cast("MutableMapping[str, Any]", scope), receive, send)
 
     return below_sandbox
+
+
+@get("/", include_in_schema=False)
+async def front_door() -> Redirect:
+    """Whoever opens the sandbox's bare address finds where to begin."""
+    return Redirect("/sandbox", status_code=303)
 
 
 def _target(scope: MutableMapping[str, Any]) -> httpx2.URL:

@@ -113,7 +113,10 @@ async def test_r117_a_refund_above_the_limit_waits_for_another_person(
         name = re.search(r"case_\w+", (await clerk.get("/finance/cases?kind=staff_refund")).text)
         assert name is not None
         case = f"/finance/cases/{name[0]}"
-        assert (await send(clerk, case, outcome="refunded", reason="sam sobie")).status_code == 409
+        alone = await send(clerk, case, outcome="refunded", reason="sam sobie")
+        assert alone.status_code == 409
+        assert "Zatwierdzić musi inna osoba" in alone.text, "whoever is refused is told why, and led back"
+        assert f'href="{case}"' in alone.text
         assert len(await table(database, FRESH)) == 1
         assert (await send(lead, case, outcome="refunded", reason="zgoda")).status_code == 303
         assert (1001, "non_conformity", "staff:s-finance_lead") in await table(database, FRESH)
@@ -135,6 +138,7 @@ async def test_r80_a_complaint_is_registered_read_and_answered_and_its_text_is_s
     )
     assert answer.status_code == 303
     assert await table(database, "select outcome, answered_by from complaint") == [("accepted", "staff:s-finance")]
+    assert "zasadna" in (await clerk.get(f"/finance/cases/{name[0]}")).text, "what was typed as the reason stays"
     future = await send(clerk, f"/finance/orders/{world.order}/complaint", received_on="2026-09-02", text="x")
     assert future.status_code == 422
 

@@ -1,37 +1,22 @@
 """The staff's pages in a real browser: axe finds nothing, nothing scrolls sideways at 320 px, a keyboard is enough."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from litestar import Litestar
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route
 
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
+from tests.chromium import RULES, chromium, needs_chromium
 from tests.finance.conftest import HOME, browser, let_in
 from tests.finance.world import World
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-RULES = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, then run again"),
-]
+__all__ = ["chromium"]
 
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield found
-        await found.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture

@@ -1,24 +1,18 @@
 """Pages and letters in a real browser: axe, 320 px, keyboard, equal doors, no JavaScript."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from billing.kernel.pages import STATIC
 from billing.kernel.speech import LANGUAGES, speak
 from billing.notices.letters import write
+from tests.chromium import RULES, browser, needs_chromium
 from tests.pages import samples
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ADDRESS = "http://pages.test/page"
-RULES = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
 MAKES = (
     "offer-full",
     "order-paid",
@@ -33,20 +27,9 @@ MAKES = (
 )
 KINDS = {".css": "text/css", ".svg": "image/svg+xml"}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, then run again"),
-]
+__all__ = ["browser"]
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One headless Chromium for this file."""
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield found
-        found.close()
+pytestmark = needs_chromium
 
 
 def open_page(browser: Browser, html: str, width: int = 320, scheme: str = "light", *, script: bool = True) -> Page:

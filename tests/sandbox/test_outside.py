@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
@@ -81,6 +82,18 @@ def test_what_is_no_move_is_a_problem_that_names_every_fault(outside: Outside, b
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert pointers <= {one["pointer"] for one in answer.json()["errors"]}
+
+
+def test_the_first_page_leads_on_and_its_buttons_let_time_pass(outside: Outside) -> None:
+    shown = outside.client.get("/sandbox", headers={"Accept": "text/html"}, follow_redirects=True)
+    assert shown.status_code == 200
+    assert all(f'href="{there}"' in shown.text for there in ("/sandbox/mailbox", "/finance/", "/sandbox/info"))
+    before = datetime.fromisoformat(outside.client.get("/sandbox/clock").json()["now"])
+    pressed = outside.client.post("/sandbox/wait", data={"advance": "P1D"})
+    assert (pressed.status_code, pressed.headers["location"]) == (303, "/sandbox")
+    after = datetime.fromisoformat(outside.client.get("/sandbox/clock").json()["now"])
+    assert timedelta(days=1) <= after - before < timedelta(days=1, minutes=1)
+    assert outside.client.post("/sandbox/wait", data={"advance": "a while"}).status_code == 400
 
 
 def test_draining_says_what_ran(outside: Outside) -> None:
