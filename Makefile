@@ -24,7 +24,7 @@ endif
 
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 # Every file is checked against its hash; plain pip does the same where uv cannot reach the index.
-INSTALL = { $(UV) pip install --quiet --require-hashes -r $(1) || $(BIN)/python -m pip install --quiet --require-hashes -r $(1); }
+INSTALL = { $(UV) pip install --quiet --compile-bytecode --require-hashes -r $(1) || $(BIN)/python -m pip install --quiet --require-hashes -r $(1); }
 PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade,)
 
@@ -38,7 +38,7 @@ run: .venv/.run ## the whole product on 127.0.0.1:$PORT (8080), data in $DATA_DI
 	@exec $(BIN)/billing sandbox --port $(PORT) --data-dir "$(DATA_DIR)"
 
 test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…" for a part of it
-	@$(BIN)/python -m pytest -n 2 $(TESTS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 soak: .venv/.dev ## 100,000 generated histories, then the planted defects that they must catch
 	@$(BIN)/python -m pytest -n 2 tests/histories --histories 100000

@@ -35,6 +35,18 @@ _STARTING = 150.0
 _STOPPING = 60.0
 
 
+def _price(year: int) -> str:
+    """That of the season which begins in July of the year, for the shipped catalogue."""
+    return f"""[[products.prices]]
+season = "{year}/{(year + 1) % 100}"
+gross = 4499
+vat_rate_percent = 23
+valid_from = {year}-06-01
+valid_until = {year + 1}-06-01
+
+"""
+
+
 class Sandbox:
     """One `billing sandbox` in a folder of its own; `starts_at` sets its clock before it first runs."""
 
@@ -57,7 +69,7 @@ class Sandbox:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self.port)],
                 cwd=ROOT,
-                env={**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "BILLING_CATALOG": str(self._prices())},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -69,6 +81,15 @@ class Sandbox:
             assert self._process.poll() is None, told.read_text(encoding="utf-8")
             assert time.monotonic() < deadline, told.read_text(encoding="utf-8")
             time.sleep(0.1)
+
+    def _prices(self) -> Path:
+        """The shipped catalogue, and the same price for all the seasons that the stories of one run may take."""
+        shipped = (ROOT / "billing/catalog/catalog.toml").read_text(encoding="utf-8")
+        season_pass, mark, rest = shipped.partition('[[products]]\nkey = "mobile-addons-monthly"')
+        assert mark
+        catalogue = self.folder / "catalog.toml"
+        catalogue.write_text(season_pass + "".join(map(_price, range(2028, 2048))) + mark + rest, encoding="utf-8")
+        return catalogue
 
     def stop(self) -> int:
         """What Ctrl-C does; answers the exit code."""
@@ -206,6 +227,6 @@ def hand(sandbox: Sandbox) -> Iterator[Hand]:
             one.mend()
 
 
-def utc(*parts: int) -> datetime:
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     """An instant in UTC."""
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)

@@ -9,19 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 
-from tests.browser.conftest import CHROMIUM
+from tests.chromium import RULES, needs_chromium
 from tests.family import DAY, MINUTE, Family, morning
 from tests.hand import Hand
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, then run again"),
-]
-
-RULES = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
+pytestmark = [*needs_chromium, pytest.mark.slow]
 PICTURES = os.environ.get("BROWSER_PICTURES")
 """A folder for pictures of every page of the story, for people to look at; none are kept without it."""
 

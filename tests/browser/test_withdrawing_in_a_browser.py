@@ -3,15 +3,11 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import CHROMIUM
 from tests.browser.test_paying_in_a_browser import Window, faults, here
+from tests.chromium import needs_chromium
 from tests.hand import Hand
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, then run again"),
-]
+pytestmark = [*needs_chromium, pytest.mark.slow]
 
 
 def bought(hand: Hand, story: str) -> str:

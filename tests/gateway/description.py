@@ -8,7 +8,7 @@ an invented field shows. It lags the library by two versions; ``overlay`` says w
 import json
 import re
 import sqlite3
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,7 +87,11 @@ def _validator(schema_text: str) -> jsonschema_rs.Validator:
 
 
 def _faults(schema: Json, value: Any) -> list[str]:
-    judge = _validator(json.dumps(schema, sort_keys=True))
+    return _faults_by(json.dumps(schema, sort_keys=True), value)
+
+
+def _faults_by(schema_text: str, value: Any) -> list[str]:
+    judge = _validator(schema_text)
     return [f"{'/'.join(map(str, fault.instance_path)) or '.'}: {_words(fault)}" for fault in judge.iter_errors(value)]
 
 
@@ -117,6 +121,7 @@ def check_object(body: Json) -> list[str]:
     return faults
 
 
+@lru_cache(10_000)
 def _operation(method: str, path: str) -> tuple[str, Json] | None:
     paths = cast("Json", _document()["paths"])
     # A path that is written out comes before one whose braces would take it in.
@@ -135,9 +140,7 @@ def check_answer(method: str, path: str, status: int, body: Json) -> list[str]:
         return _faults({"$ref": "#/$defs/error"}, body)
     if found is None:
         return check_object(body)
-    answers = found[1]["responses"]
-    schema = _convert(answers.get(str(status), answers["default"])["content"]["application/json"]["schema"])
-    faults = [f"{method} {path}: {fault}" for fault in _faults(schema, body)]
+    faults = [f"{method} {path}: {fault}" for fault in _faults_by(_given(method.lower(), found[0], status), body)]
     return faults + ([] if "object" not in body else check_object(body))
 
 
@@ -146,9 +149,23 @@ def check_request(method: str, path: str, form: Json) -> list[str]:
     found = _operation(method, path)
     if found is None:
         return []
-    template, operation = found
-    schema = _parameters(method.lower(), template, operation)
-    return [f"{method} {path}: {fault}" for fault in _faults(schema, _typed(form, schema))]
+    schema, schema_text = _taken(method.lower(), found[0])
+    return [f"{method} {path}: {fault}" for fault in _faults_by(schema_text, _typed(form, schema))]
+
+
+@cache
+def _given(method: str, template: str, status: int) -> str:
+    """The schema of what an operation answers, as text."""
+    answers = _document()["paths"][template][method]["responses"]
+    schema = _convert(answers.get(str(status), answers["default"])["content"]["application/json"]["schema"])
+    return json.dumps(schema, sort_keys=True)
+
+
+@cache
+def _taken(method: str, template: str) -> tuple[Json, str]:
+    """The schema of what an operation takes; it lives as long as the process (`_fits` counts on that)."""
+    schema = _parameters(method, template, _document()["paths"][template][method])
+    return schema, json.dumps(schema, sort_keys=True)
 
 
 def parameters(method: str, path: str) -> set[str] | None:
@@ -175,7 +192,7 @@ def _typed(value: Any, schema: Json) -> Any:
     """A form's texts as what the schema wants of them, where they can be that."""
     for branch in cast("list[Json]", schema.get("anyOf", [])):
         typed = _typed(value, branch)
-        if jsonschema_rs.validator_for(branch).is_valid(typed):
+        if _fits(branch, typed):
             return typed
     if isinstance(value, dict):
         members = cast("Json", schema.get("properties", {}))
@@ -191,6 +208,15 @@ def _typed(value: Any, schema: Json) -> Any:
     if schema.get("type") == "boolean" and value in ("true", "false"):
         return value == "true"
     return [] if schema.get("type") == "array" and value == "" else value
+
+
+_branches: dict[int, jsonschema_rs.Validator] = {}
+
+
+def _fits(branch: Json, value: Any) -> bool:
+    if id(branch) not in _branches:
+        _branches[id(branch)] = jsonschema_rs.validator_for(branch)
+    return _branches[id(branch)].is_valid(value)
 
 
 # A whole run

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from billing.invariants import service as invariants
 from billing.kernel.ids import public
@@ -13,8 +14,11 @@ from tests.histories.village import Village
 LETTERS = {"I18", "I19", "I20"}
 """Nobody sends letters in a village."""
 
+RIGHTS = "select id, order_id, pupil, ended_at from subscription"
 _BACK = {"succeeded", "pending"}
 _NAME = re.compile(r"\bh(\d+)[aps]")
+_FAMILY = re.compile(r"h\d+")
+T = TypeVar("T")
 
 
 async def complaints(village: Village) -> list[tuple[int, str]]:
@@ -24,15 +28,31 @@ async def complaints(village: Village) -> list[tuple[int, str]]:
     wrong = list(village.wrong)
     wrong += await _broken(village)
     wrong += await _books(village, money)
+    owner = {name: _family(order.buyer) for name, order in village.orders.items()}
+    orders = _by(village.orders.values(), lambda order: {owner[order.name]})
+    deeds = _by(village.deeds, lambda deed: {owner.get(deed.whom) or _family(deed.whom)})
+    charged = _by(money, lambda each: {owner.get(each.order, "")})
+    claims = _by(told.claims, lambda claim: {owner.get(claim.order, ""), _family(claim.pupil)})
     for number in village.stories:
-        mine = {name: order for name, order in village.orders.items() if order.buyer.startswith(f"h{number}a")}
-        deeds = [deed for deed in village.deeds if deed.whom in mine or deed.whom.startswith(f"h{number}a")]
-        charged = [each for each in money if each.order in mine]
-        claims = [claim for claim in told.claims if claim.order in mine or claim.pupil.startswith(f"h{number}p")]
-        about = Told(claims, told.paid, told.failed, told.back, told.cases)
-        wrong += [(number, words) for words in judge(mine.values(), charged, deeds, about, village.house.now)]
+        name = f"h{number}"
+        about = Told(claims[name], told.paid, told.failed, told.back, told.cases)
+        heard = judge(orders[name], charged[name], deeds[name], about, village.house.now)
+        wrong += [(number, words) for words in heard]
     strays = {each.order for each in money} - set(village.orders)
     return wrong + [(-1, f"money of an order nobody clicked for: {name}") for name in strays]
+
+
+def _family(name: str) -> str:
+    """`h12` of `h12a0` or `h12p1`."""
+    return found[0] if (found := _FAMILY.match(name)) else ""
+
+
+def _by(things: Iterable[T], families: Callable[[T], set[str]]) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = defaultdict(list)
+    for thing in things:
+        for family in families(thing):
+            found[family].append(thing)
+    return found
 
 
 def money_of(village: Village) -> list[Money]:
@@ -43,12 +63,13 @@ def money_of(village: Village) -> list[Money]:
         if charge["status"] != "succeeded":
             continue
         intent: Any = store.get(charge["payment_intent"])
+        booked: Any = store.get(charge["balance_transaction"])
         refunds = [r for r in store.children(charge["id"], "refund") if r["status"] in _BACK]
         dispute = next(iter(store.children(charge["id"], "dispute")), None)
         state = None if dispute is None else dispute["status"] if dispute["status"] in {"won", "lost"} else "open"
         found.append(
             Money(
-                intent["metadata"]["order"], datetime.fromtimestamp(charge["created"], UTC), charge["amount_captured"],
+                intent["metadata"]["order"], datetime.fromtimestamp(booked["created"], UTC), charge["amount_captured"],
                 sum(r["amount"] for r in refunds), state, village.ended.get(charge["id"]),
             )
         )  # fmt: skip
@@ -57,10 +78,10 @@ def money_of(village: Village) -> list[Money]:
 
 async def _told(village: Village) -> Told:
     house, told = village.house, Told()
-    rights = {public("sub", row.id): row for row in await house.rows("select id, order_id, pupil from subscription")}
+    rights = {public("sub", row.id): row for row in await house.rows(RIGHTS)}
     for grant in await house.rows("select origin, since, until from entitlement_grant where source = 'paid'"):
         right = rights[grant.origin]
-        told.claims.append(Claim(right.order_id, right.pupil, grant.since, grant.until))
+        told.claims.append(Claim(right.order_id, right.pupil, grant.since, grant.until, right.ended_at))
     orders = await house.rows("select id from orders where state = 'paid'")
     told.paid = {public("ord", row.id) for row in orders}
     for row in await house.rows("select order_id, amount, state from refund"):

@@ -1,11 +1,12 @@
 """What people, staff and banks do in a story, each through the door it would really use."""
 
-from typing import Any
+from typing import Any, cast
 
 from billing.accounts import service as accounts
 from billing.sandbox.stripe import checkout_flow, disputes, refunds
 from billing.sandbox.stripe.errors import Json, StripeError
-from billing.withdrawals import withdrawing
+from billing.withdrawals import goodwill, withdrawing
+from billing.withdrawals.goodwill import StaffReason
 from tests.histories.direct import books_of
 from tests.histories.reducer import Deed
 from tests.histories.stories import Step, Story
@@ -28,7 +29,9 @@ async def act(village: Village, story: Story, step: Step) -> None:
                 await accounts.put_school(session, f"h{number}s", house.catalogue.add_ons, house.now)
         case "withdraw":
             await _withdraw(village, number, step)
-        case "by_hand" if not await _is_quiet(village, number, step):
+        case "staff":
+            await _by_staff(village, number, step)
+        case "by_hand" if not await _has_right(village, number, step):
             return
         case _:
             _at_stripe(village, number, step)
@@ -46,12 +49,22 @@ async def _withdraw(village: Village, number: int, step: Step) -> None:
         village.deeds.append(Deed("withdraw", done.order, done.received_at))
 
 
-async def _is_quiet(village: Village, number: int, step: Step) -> bool:
-    """Whoever gives money back in Stripe's own dashboard has looked before: the order has its right, and nothing else
-    of its money is on its way back."""
+async def _by_staff(village: Village, number: int, step: Step) -> None:
+    """Staff give money back on their own decision; where the books say no (R77), it is refused."""
+    house, page = village.house, _page(village, number, step)
+    if page is None:
+        return
+    order, reason = page["metadata"]["order"], cast("StaffReason", step.how)
+    async with house.database.begin() as session:
+        await goodwill.propose(session, order, step.amount, reason, "staff:anna", "asked for", house.now)
+    village.deeds.append(Deed("staff", order, house.now, step.amount))
+
+
+async def _has_right(village: Village, number: int, step: Step) -> bool:
+    """Whoever gives money back in Stripe's own dashboard has looked before: the order has its right. Other money of it
+    may be on its way back."""
     page = _page(village, number, step)
-    query = """select exists (select from subscription where order_id = :name and state = 'active')
-        and not exists (select from refund where order_id = :name)"""
+    query = "select exists (select from subscription where order_id = :name and state = 'active')"
     return page is not None and await village.house.one(query, name=page["metadata"]["order"])
 
 

@@ -61,7 +61,8 @@ class Money:
 
 @dataclass(frozen=True)
 class Deed:
-    """What somebody did: `withdraw` from an order, `erase` an account, `refund` so much of an order by hand."""
+    """What somebody did: `withdraw` from an order, `erase` an account, `refund` so much of an order by hand at Stripe,
+    give so much of it back as `staff`."""
 
     what: str
     whom: str
@@ -77,6 +78,12 @@ class Claim:
     pupil: str
     since: datetime
     until: datetime
+    ended: datetime | None = None
+    """When it was ended; a right that was ended before it began never gave anything."""
+
+    def stood_at(self, at: datetime) -> bool:
+        """Whether it had not been ended then, begun or not."""
+        return (self.ended or self.until) >= at
 
 
 @dataclass
@@ -105,7 +112,7 @@ def judge(orders: Iterable[Order], money: list[Money], deeds: list[Deed], told: 
             wrong.append(f"R53 {order.name}: paid {len(paid)} times, and is said to be {order.name in told.paid}")
         for pupil in order.pupils:
             claims = [claim for claim in mine if claim.pupil == pupil]
-            wrong += _of_pupil(order, pupil, paid, claims, deeds, told.claims, now)
+            wrong += _of_pupil(order, pupil, paid, claims, deeds, told, now)
         wrong += [f"R1 {order.name}: a right for {c.pupil}, not in it" for c in mine if c.pupil not in order.pupils]
         wrong += _of_money(order, paid, mine, deeds, told)
         wrong += _of_cases(order, paid, told)
@@ -118,7 +125,7 @@ def _of_pupil(
     paid: list[Money],
     claims: list[Claim],
     deeds: list[Deed],
-    others: list[Claim],
+    told: Told,
     now: datetime,
 ) -> list[str]:
     where = f"{order.name} {pupil}"
@@ -132,35 +139,61 @@ def _of_pupil(
     if len(claims) > 1:
         return [f"I11 {where}: {len(claims)} rights of one order"]
     if claims:
-        return _of_claim(order, where, paid, claims[0], deeds, now)
+        return _of_claim(order, where, paid, claims[0], deeds, told, now)
+    # Judged at some moment from its capture on: whoever had the right then made it a duplicate, also where that right
+    # was withdrawn from later, be it before it began (R49).
     covered = any(
-        other.pupil == pupil and other.order != order.name and other.since < order.over
-        and other.until > max(first, order.begins)
-        for other in others
-    )  # fmt: skip
-    # What was paid before somebody left, and heard of afterwards, may go either way; so may what was paid beside an
-    # order that was withdrawn from later.
-    either = covered or gone or left or any(deed.what == "withdraw" for deed in deeds)
-    return [] if either else [f"R53 {where}: paid, and has no right, and nobody else paid for it"]
+        other.pupil == pupil and other.order != order.name and other.since < order.over and other.stood_at(first)
+        for other in told.claims
+    )
+    # What was paid before its own buyer left, and heard of afterwards, may go either way (R57).
+    return [] if covered or gone or left else [f"R53 {where}: paid, and has no right, and nobody else paid for it"]
 
 
-def _of_claim(order: Order, where: str, paid: list[Money], claim: Claim, deeds: list[Deed], now: datetime) -> list[str]:
+def _of_claim(
+    order: Order, where: str, paid: list[Money], claim: Claim, deeds: list[Deed], told: Told, now: datetime
+) -> list[str]:  # fmt: skip
     begins = {max(each.at, order.begins) for each in paid}
-    ends = [deed.at for deed in deeds if deed.what == "withdraw" and deed.whom == order.name]
-    if ends:
-        # Withdrawn before it began: it never gives anything.
-        good = claim.until == min([*ends, order.over]) and (claim.since in begins or claim.since == claim.until)
-        return [] if good else [f"R78 {where}: withdrawn at {ends[0]}, and given {claim.since} to {claim.until}"]
+    if claim.since not in begins and not (claim.since == claim.until <= max(begins)):
+        return [f"R5 {where}: given from {claim.since}, not {sorted(begins)}"]
+    left = min((deed.at for deed in deeds if deed.what == "withdraw" and deed.whom == order.name), default=None)
+    gone = _gone(order, paid, deeds, told, left)
+    if gone is not None:
+        # A part that went back leaves the right (R78); a bank that took what it cost ends it.
+        good = gone <= claim.until <= (left or now)
+        return [] if good else [f"R60 {where}: its money is gone since {gone}, and it is given until {claim.until}"]
+    if left is not None:
+        good = claim.until == min(left, order.over)
+        return [] if good else [f"R78 {where}: withdrawn at {left}, and given {claim.since} to {claim.until}"]
     lost = [each.ended for each in paid if each.dispute == "lost" and each.ended is not None]
-    by_hand = [deed.at for deed in deeds if deed.what == "refund" and deed.whom == order.name]
-    kept = sum(each.amount - each.back for each in paid) - sum(each.amount for each in paid if each.dispute == "lost")
-    # A part that went back leaves the right (R78); a bank that took what it cost ends it.
-    if (by_hand and kept <= 0) or (lost and kept < order.unit):
-        good = min([*lost, *by_hand]) <= claim.until <= now
-        return [] if good else [f"R60 {where}: its money is gone, and it is given until {claim.until}"]
-    if claim.until != order.over and not (lost and claim.until <= now and kept < order.unit * len(order.pupils)):
+    kept = sum(each.amount - each.back for each in paid if each.dispute != "lost")
+    if claim.until != order.over and not (lost and kept < order.unit * len(order.pupils)):
         return [f"R5 {where}: given until {claim.until}, not {order.over}"]
-    return [] if claim.since in begins else [f"R5 {where}: given from {claim.since}, not {sorted(begins)}"]
+    return []
+
+
+def _gone(
+    order: Order, paid: list[Money], deeds: list[Deed], told: Told, left: datetime | None
+) -> datetime | None:  # fmt: skip
+    """Since when, at the earliest, its money may have been gone before anybody withdrew: given back by hand or by staff
+    to the last grosz, or taken by a bank so far that it does not pay for one pupil."""
+    given = [
+        deed for deed in deeds
+        if deed.whom == order.name and deed.what in {"refund", "staff"} and (left is None or deed.at <= left)
+    ]  # fmt: skip
+    taken = [
+        each for each in paid
+        if each.dispute == "lost" and each.ended is not None and (left is None or each.ended <= left)
+    ]  # fmt: skip
+    total = sum(each.amount for each in paid)
+    if left is None:
+        back = sum(each.back for each in paid) + told.failed.get(order.name, 0)
+    else:
+        back = sum(deed.amount for deed in given)
+    kept = total - back - sum(each.amount for each in taken)
+    if (given and kept <= 0) or (taken and kept < order.unit):
+        return min([each.ended for each in taken if each.ended is not None] + [deed.at for deed in given])
+    return None
 
 
 def _of_money(order: Order, paid: list[Money], mine: list[Claim], deeds: list[Deed], told: Told) -> list[str]:
@@ -168,15 +201,17 @@ def _of_money(order: Order, paid: list[Money], mine: list[Claim], deeds: list[De
     wrong = [f"R77 {order.name}: {back} back of {total}"] if back > total else []
     if back != told.back.get(order.name, 0):
         wrong.append(f"I10 {order.name}: Stripe gave {back} back, we say {told.back.get(order.name, 0)}")
-    by_hand = sum(deed.amount for deed in deeds if deed.what == "refund" and deed.whom == order.name)
+    by_hand, by_staff = (
+        sum(deed.amount for deed in deeds if deed.what == what and deed.whom == order.name)
+        for what in ("refund", "staff")
+    )
     bought = order.unit * len({claim.pupil for claim in mine})
     if any(deed.what == "withdraw" and deed.whom == order.name for deed in deeds):
-        bought = by_hand = 0
-        expected = total
-    else:
-        expected = total - bought + by_hand
+        bought = by_hand = by_staff = 0
+    expected = min(total - bought + by_hand + by_staff, total)
     owed = back + told.failed.get(order.name, 0)
-    if owed != expected and not (by_hand and total - bought <= owed <= total):
+    # What is given back at Stripe by hand may settle what was owed already.
+    if owed != expected and not (by_hand and max(total - bought + by_staff, by_hand) <= owed <= expected):
         wrong.append(f"I12 {order.name}: paid {total}, bought {bought}, so {expected} goes back, and {owed} does")
     return wrong
 

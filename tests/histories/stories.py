@@ -94,6 +94,7 @@ def _afterwards(chance: Random, pages: int) -> list[Step]:
         (0.07, lambda at: _dispute(chance, at, chance.randrange(pages))),
         (0.04, lambda at: [Step(tick=at, what="block")]),
         (0.05, lambda at: [Step(tick=at, what="break", outcome=chance.choice(("timeout_before", "timeout_after")))]),
+        (0.06, lambda at: [_by_staff(chance, at, chance.randrange(pages))]),
     ]
     for odds, made in kinds:
         if chance.random() < odds:
@@ -113,6 +114,12 @@ def _withdrawal(chance: Random, at: int, page: int) -> list[Step]:
         if page == 0 and chance.random() < 0.3:
             steps.append(Step(tick=min(at + 2, TICKS - 1), what="erase"))
     return steps
+
+
+def _by_staff(chance: Random, at: int, page: int) -> Step:
+    """Somebody of the staff gives a part back, or all that one pupil costs."""
+    amount, reason = chance.choice((700, 4499)), chance.choice(("goodwill", "school_block"))
+    return Step(tick=at, what="staff", page=page, amount=amount, how=reason)
 
 
 def _dispute(chance: Random, at: int, page: int) -> list[Step]:

@@ -24,7 +24,7 @@ from tests.histories.reducer import Order
 from tests.histories.stories import Story
 from tests.histories.village import FOUND, LINK, TOKEN, Village, village
 
-ROUNDS = 200
+ROUNDS = 500
 PARTS = 4
 BUYERS = 8
 PRICE = 4499

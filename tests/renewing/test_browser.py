@@ -6,33 +6,18 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from billing.app import create_app
-from tests.browser.conftest import CHROMIUM
+from tests.chromium import RULES, chromium, needs_chromium
 from tests.gateway.world import served
 from tests.renewing.selling import MONTHLY, Shop
 from tests.renewing.shopping import products, shop
 
-__all__ = ["products", "shop"]
+__all__ = ["chromium", "products", "shop"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium, then run again"),
-]
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+pytestmark = [*needs_chromium, pytest.mark.slow]
 PICTURES = os.environ.get("BROWSER_PICTURES")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """One headless Chromium."""
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        made = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield made
-        await made.close()
 
 
 @pytest.fixture
@@ -52,12 +37,12 @@ async def picture(page: Page, name: str, width: int) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 async def test_r67_two_clicks_turn_it_off_and_two_more_take_that_back(
-    shop: Shop, home: str, browser: Browser, width: int
+    shop: Shop, home: str, chromium: Browser, width: int
 ) -> None:
     house = shop.house
     await house.family("anna", "p1")
     order = await shop.buy("anna", "p1")
-    context = await browser.new_context(
+    context = await chromium.new_context(
         viewport={"width": width, "height": 800}, java_script_enabled=False, locale="pl-PL"
     )
     page = await context.new_page()
@@ -75,13 +60,13 @@ async def test_r67_two_clicks_turn_it_off_and_two_more_take_that_back(
     await context.close()
 
 
-async def test_r119_the_pages_of_renewing_are_accessible(shop: Shop, home: str, browser: Browser) -> None:
+async def test_r119_the_pages_of_renewing_are_accessible(shop: Shop, home: str, chromium: Browser) -> None:
     house = shop.house
     await house.family("anna", "p1")
     await house.family("jan", "p2")
     order = await shop.buy("anna", "p1")
     offer = f"/activate/{await house.token('jan', 'p2')}?plan={MONTHLY}"
-    page = await (await browser.new_context(viewport={"width": 320, "height": 800}, bypass_csp=True)).new_page()
+    page = await (await chromium.new_context(viewport={"width": 320, "height": 800}, bypass_csp=True)).new_page()
     found: list[str] = []
     for path in (order, f"{order}/renewal", *(f"{offer}&lang={language}" for language in ("pl", "uk", "en"))):
         await page.goto(f"{home}{path}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import func, select, text
@@ -145,7 +145,8 @@ async def test_a_notice_shown_in_the_app_is_handed_over_once_and_replayed(
 ):
     at = clock.now()
     async with database.begin() as session:
-        await notices.plan_letter(session, "a1", notices.TRIAL_ENDING, "2026-10-01", at, pupils=["p1"])
+        day = date(2026, 10, 1)
+        await notices.plan_letter(session, "a1", notices.TRIAL_ENDING, str(day), at, day=day, pupils=["p1"])
     (notice,) = (await api.told("GET", "/v1/accounts/a1/notices"))["data"]
     path = f"/v1/notices/{notice['id']}/shown"
     first = await api.ask("POST", path, headers=under("seen"))

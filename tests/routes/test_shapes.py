@@ -142,9 +142,10 @@ async def test_a_notice_says_what_must_be_told_to_whom_and_whether_it_was(
     told = await api.told("GET", "/v1/accounts/a1/notices", params={"limit": 1})
     (notice,) = told["data"]
     assert (told["has_more"], told["next"]) == (True, notice["id"])
-    assert re.fullmatch("ntc" + ID, notice.pop("id"))
+    assert re.fullmatch("ntc" + ID, notice["id"])
     assert notice == {
         "object": "notice",
+        "id": notice["id"],
         "account": "a1",
         "kind": "trial_ending",
         "day": "2026-10-01",
@@ -154,8 +155,10 @@ async def test_a_notice_says_what_must_be_told_to_whom_and_whether_it_was(
     }
     rest = await api.told("GET", "/v1/accounts/a1/notices", params={"after": told["next"]})
     assert [row["day"] for row in rest["data"]] == ["2026-10-02"]
-    shown = await api.told("POST", f"/v1/notices/{rest['data'][0]['id']}/shown")
-    assert shown == rest["data"][0] | {"state": "handed_over", "handed_over_at": NOW}
+    shown = await api.told("POST", f"/v1/notices/{notice['id']}/shown")
+    assert shown == notice | {"state": "handed_over", "handed_over_at": NOW}
+    not_their_day = await api.told("POST", f"/v1/notices/{rest['data'][0]['id']}/shown")
+    assert not_their_day == rest["data"][0] | {"state": "dropped"}
 
 
 async def test_a_school_is_told_what_it_blocks_and_a_block_wins_r12(api: Api):

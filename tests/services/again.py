@@ -9,7 +9,7 @@ from pathlib import Path
 
 from billing.sandbox.mailbox import Mailbox
 from billing.sandbox.postgres import EmbeddedPostgres
-from tests.services.conftest import clone
+from tests.services.conftest import cloned
 from tests.services.house import House, build_house
 
 
@@ -22,31 +22,32 @@ class Beginning:
         self._name = name
         self._folder = folder
         self._at: datetime = house.now
+        self._works = {work.name for work in house.works}
         self._taken = len(house.world.receiver.letters)
         self._books = sqlite3.connect(folder / "beginning.db")
         house.world.standin._store.connection.backup(self._books)
         self._number = 0
 
     @asynccontextmanager
-    async def lived(self) -> AsyncGenerator[House]:
-        """The house at the beginning once more."""
+    async def lived(self, *, nights: bool = False) -> AsyncGenerator[House]:
+        """The house at the beginning once more; with the work of every night too, if asked for."""
         self._number += 1
-        name = await clone(self._postgres, self._name)
         world = self._house.world
         self._books.backup(world.standin._store.connection)
         world.receiver.letters.clear()
         mailbox = Mailbox(self._folder / f"mailbox{self._number}.db", self._house.clock.now)
         door = await mailbox.serve("127.0.0.1", 0)
-        house = build_house(
-            self._postgres.url(name), world, mailbox, door.sockets[0].getsockname()[1], self._house.clock
-        )
-        house.stand_at(self._at)
-        try:
-            yield house
-        finally:
-            await house.services.close()
-            door.close()
-            mailbox.close()
+        port = door.sockets[0].getsockname()[1]
+        async with cloned(self._postgres, self._name) as name:
+            house = build_house(self._postgres.url(name), world, mailbox, port, self._house.clock)
+            house.works = tuple(work for work in house.works if nights or work.name in self._works)
+            house.stand_at(self._at)
+            try:
+                yield house
+            finally:
+                await house.services.close()
+                door.close()
+                mailbox.close()
 
 
 async def begin(

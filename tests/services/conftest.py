@@ -3,22 +3,24 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
-import asyncpg
 import pytest
 
 from billing.kernel.clock import FixedClock
 from billing.sandbox.mailbox import Mailbox
-from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
-from tests.conftest import TEMPLATE
+from billing.sandbox.postgres import EmbeddedPostgres
+from tests.conftest import TEMPLATE, administer
 from tests.gateway import description
-from tests.gateway.world import living
+from tests.gateway.world import World, living
 from tests.services.house import House, build_house
 
 BEGIN = datetime(2026, 9, 1, 8, tzinfo=UTC)
 MakeHouse = Callable[[], Awaitable[House]]
+H = TypeVar("H", bound=House)
 NIGHTS = frozenset({"reconciliation.recent", "reconciliation.nightly", "invariants.ask"})
 """What looks at everything again and again: left out but where it is what a folder's tests are about."""
 
@@ -26,20 +28,18 @@ _ABOUT_NIGHTS = frozenset({"reconciliation", "invariants"})
 _numbers = count()
 
 
-async def clone(postgres: EmbeddedPostgres, template: str) -> str:
-    """A database like another one, which nobody may be connected to; answers its name."""
+@asynccontextmanager
+async def cloned(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[str]:
+    """A database like another one, which nobody may be connected to; yields its name, and is gone afterwards."""
     name = f"house_{next(_numbers)}"
-    link = await asyncpg.connect(user=SUPERUSER, database="postgres", host=str(postgres.socket_folder))
-    try:
-        await link.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    finally:
-        await link.close()
-    return name
+    await administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield name
+    await administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager
-async def opened(database_url: str, folder: Path, *, nights: bool = False) -> AsyncGenerator[House]:
-    """A house that stands at the beginning of September; afterwards all that Stripe heard and said is judged."""
+async def standing(folder: Path, make: Callable[[World, Mailbox, int, FixedClock], H]) -> AsyncGenerator[H]:
+    """A house as `make` builds it, at the beginning of September; afterwards what Stripe heard and said is judged."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = FixedClock(BEGIN)
     mailbox = Mailbox(folder / "mailbox.db", clock.now)
@@ -47,8 +47,7 @@ async def opened(database_url: str, folder: Path, *, nights: bool = False) -> As
     try:
         async with living(folder) as world:
             world.hands.at = BEGIN
-            house = build_house(database_url, world, mailbox, door.sockets[0].getsockname()[1], clock)
-            house.works = tuple(work for work in house.works if nights or work.name not in NIGHTS)
+            house = make(world, mailbox, door.sockets[0].getsockname()[1], clock)
             try:
                 yield house
             finally:
@@ -58,6 +57,14 @@ async def opened(database_url: str, folder: Path, *, nights: bool = False) -> As
         mailbox.close()
     if description.available():
         assert description.audit_store(folder / "stripe.db") == []
+
+
+@asynccontextmanager
+async def opened(database_url: str, folder: Path, *, nights: bool = False) -> AsyncGenerator[House]:
+    """A house on this database, with the work of every night only where it is asked for."""
+    async with standing(folder, partial(build_house, database_url)) as house:
+        house.works = tuple(work for work in house.works if nights or work.name not in NIGHTS)
+        yield house
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ async def houses(
     async with AsyncExitStack() as stack:
 
         async def make() -> House:
-            name = await clone(postgres, TEMPLATE)
+            name = await stack.enter_async_context(cloned(postgres, TEMPLATE))
             return await stack.enter_async_context(opened(postgres.url(name), tmp_path / name, nights=nights))
 
         yield make

@@ -114,7 +114,8 @@ class Fragile:
         works = _works(settings("", stripe, port), self.database, gateway, services.catalogue, services.site)
         office = house.office(CuttingMailer(house.smtp(), cut), self.database)
         letters = {work.name: work for work in notice_works(self.database, office, services.catalogue.trial)}
-        house.works = tuple(letters.get(work.name, work) for work in works)
+        done_here = {work.name for work in house.works}
+        house.works = tuple(letters.get(work.name, work) for work in works if work.name in done_here)
 
     async def close(self) -> None:
         if self.database is not self.house.database:

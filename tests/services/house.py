@@ -33,6 +33,7 @@ from billing.notices.tasks import works as notice_works
 from billing.payments.gateway import Gateway
 from billing.privacy import service as privacy
 from billing.sandbox.mailbox import Letter, Mailbox, MailFault, Mode
+from billing.sandbox.survey import Survey
 from billing.trials import service as trials
 from billing.wiring import Services, build
 from entitlements import service as desk
@@ -85,6 +86,7 @@ class House:
         features = FeatureList(basic=frozenset(self.catalogue.basic), add_ons=frozenset(self.catalogue.add_ons))
         self._features = features
         self._reader = FactsReader(self.database)
+        self._survey = Survey(self.database)
 
     # What it stands on
 
@@ -127,9 +129,7 @@ class House:
 
     async def _instants(self, without: Collection[str]) -> list[tuple[Work, datetime]]:
         """When each kind of work is, or becomes, due."""
-        async with self.database.begin() as session:
-            found = [(work, await work.next_due(session)) for work in self.works if work.name not in without]
-        return [(work, at) for work, at in found if at is not None]
+        return await self._survey.of(work for work in self.works if work.name not in without)
 
     async def settle(self, *, without: Collection[str] = ()) -> datetime | None:
         """Do all that is due now, until nothing is; answers when something will be."""

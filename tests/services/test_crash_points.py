@@ -95,17 +95,17 @@ async def is_as_if_nothing_had_been(house: House, cut: Cut) -> None:
 
 
 async def every_point(
-    beginning: Beginning, when: When, fault: Callable[[], BaseException], *, with_database: bool, step: int = 1
+    beginning: Beginning, when: When, fault: Callable[[], BaseException], *, with_database: bool, nights: bool = False
 ) -> int:
-    """Break at one point after another; answers how many there were."""
-    number = 1
+    """Break at one point after another; with the nights' looks at every tenth. Answers where the last one was."""
+    number, step = 1, 10 if nights else 1
     while True:
-        async with beginning.lived() as house:
+        async with beginning.lived(nights=nights) as house:
             cut = Cut(number, when, fault)
             await live(house, cut, with_database=with_database)
             await is_as_if_nothing_had_been(house, cut)
             if not cut.hit:
-                return number - 1
+                return number - step
         number += step
 
 
@@ -132,6 +132,15 @@ async def test_f01_f03_i22_a_process_that_dies_at_any_call_or_commit_changes_not
     beginning: Beginning, when: When
 ) -> None:
     assert await every_point(beginning, when, Died, with_database=True) >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_f01_f03_i02_so_it_is_where_the_looks_of_every_night_go_on_beside(
+    beginning: Beginning, when: When
+) -> None:
+    assert await every_point(beginning, when, Died, with_database=True, nights=True) >= 100
 
 
 async def test_the_story_by_itself_comes_to_its_end(beginning: Beginning) -> None:
