@@ -130,15 +130,8 @@ async def test_a_notice_says_what_must_be_told_to_whom_and_whether_it_was(
     await api.family("a1", "p1", "p2")
     async with database.begin() as session:
         for day in (1, 2):
-            await notices.plan_letter(
-                session,
-                "a1",
-                notices.TRIAL_ENDING,
-                f"2026-10-0{day}",
-                clock.now() + timedelta(seconds=day),
-                pupils=["p1", "p2"],
-                day=datetime(2026, 10, day, tzinfo=UTC).date(),
-            )
+            on, at = datetime(2026, 10, day, tzinfo=UTC).date(), clock.now() + timedelta(seconds=day)
+            await notices.plan_letter(session, "a1", notices.TRIAL_ENDING, str(on), at, day=on, pupils=["p1", "p2"])
     told = await api.told("GET", "/v1/accounts/a1/notices", params={"limit": 1})
     (notice,) = told["data"]
     assert (told["has_more"], told["next"]) == (True, notice["id"])
