@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -40,9 +39,10 @@ def _turn(item: pytest.Item) -> tuple[bool, float]:
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Everything asynchronous here runs on asyncio with uvloop, as the product's web server does."""
-    return "asyncio", {"use_uvloop": True}
+def anyio_backend() -> str:
+    """Everything asynchronous here runs on asyncio, as the product's workers do. Not on uvloop: there a server that
+    hangs up is noticed only when the client's patience ends, and stories about such servers take minutes."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session", autouse=True)
