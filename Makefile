@@ -5,6 +5,8 @@ DATA_DIR ?= .data/sandbox
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
 # More for pytest: make test TESTS="tests/sandbox -k mailbox"
 TESTS ?=
+# More for the benchmark: make bench BENCH="--accounts 10000000 --out table.md"
+BENCH ?=
 
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -52,8 +54,8 @@ check: .venv/.dev ## format, lint, types, import contracts, dependencies, then t
 	$(BIN)/python -m pytest -q -m "not slow and not browser" tests/architecture tests/rules; \
 	rest=$$?; wait $$types && exit $$rest
 
-bench: .venv/.dev ## the benchmark: ratios first
-	@$(BIN)/python -m tests.benchmarks
+bench: .venv/.dev .venv/.bench ## the benchmark: ratios first; half an hour and more at 1,000,000 accounts; BENCH="--help"
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 format: .venv/.dev ## put the code into the one format
 	@$(BIN)/ruff format .
@@ -64,6 +66,7 @@ lock: .venv/.tools ## pin the requirements anew, with hashes; UPGRADE=1 takes th
 	@$(LOCK) --extra embedded -c requirements/dev.txt -o requirements/embedded.txt pyproject.toml
 	@$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt pyproject.toml
 	@$(LOCK) -o requirements/tools.txt requirements/tools.in
+	@$(LOCK) --group pyproject.toml:bench -o requirements/bench.txt
 
 clean: ## remove the virtual environment and caches; data stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -90,3 +93,10 @@ clean: ## remove the virtual environment and caches; data stays
 	@$(call INSTALL,requirements/dev.txt)
 	@$(PROJECT)
 	@touch $@ .venv/.run
+
+.venv/.bench: requirements/bench.txt | .venv/.tools
+	@echo "Installing what the benchmark measures itself against …"
+	@$(BIN)/python -m venv .venv/bench
+	@VIRTUAL_ENV=$(CURDIR)/.venv/bench $(BIN)/uv pip install --quiet --require-hashes -r requirements/bench.txt || \
+	.venv/bench/bin/python -m pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@

@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
@@ -12,7 +11,6 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing import health
 from billing.accounts import routes as accounts
@@ -28,13 +26,13 @@ from billing.finance.routes_login import login_router
 from billing.invoices import routes as invoices
 from billing.kernel import logs
 from billing.kernel.describing import ExactJson
-from billing.kernel.door import Door
 from billing.kernel.errors import NotFound
+from billing.kernel.giving import provided
 from billing.kernel.keys import Scope
 from billing.kernel.pages import ErrorPage, ProblemPage, TooManyPage, error_page, problem_page, too_many_page
 from billing.kernel.problems import CATALOGUE, Problem
+from billing.kernel.serving import settled
 from billing.kernel.settings import load
-from billing.kernel.signing import read_keys
 from billing.kernel.web import AnyRequest, known_query, requires, tell
 from billing.kernel.web_pages import page, speech_of
 from billing.notices import routes as notices
@@ -44,12 +42,11 @@ from billing.trials import routes as trials
 from billing.wiring import Services, build
 from billing.withdrawals import routes as withdrawals
 from billing.worker import ringing
-from entitlements.reader import FactsReader
-from entitlements.routes import entitlements_router
-from entitlements.routes_ofrep import ofrep_router
-from entitlements.routes_tokens import signing_keys, tokens_router
-from entitlements.tokens import Tokens
-from webhooks.routes import webhooks_router
+from entitlements.wiring import WAYS_IN, FrontDesk
+from webhooks import outgoing_routes as outgoing
+from webhooks.keeping import Intake
+from webhooks.outgoing_shapes import described as outgoing_described
+from webhooks.routes import MailRoom, webhooks_router
 
 _PAGES = ("/activate", "/orders", "/confirm", "/regulamin", "/prywatnosc", "/dostepnosc", "/pomoc", "/nie-teraz")
 
@@ -67,10 +64,7 @@ def problem_type(request: AnyRequest, code: FromPath[str], services: NamedDepend
 
 _ROOMS: Final[tuple[Any, ...]] = (
     catalog.catalog_router,
-    entitlements_router,
-    tokens_router,
-    signing_keys,
-    ofrep_router,
+    *WAYS_IN,
     webhooks_router,
     accounts.public_pages,
     checkout.public_pages,
@@ -90,32 +84,39 @@ _ROOMS: Final[tuple[Any, ...]] = (
 
 def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
     """The product on these services; `extra` handlers are the sandbox's."""
+    desk = FrontDesk(
+        services.settings,
+        feature_list(services.catalogue),
+        database=services.database,
+        clock=services.clock,
+        key_ring=services.key_ring,
+        limiter=services.limiter,
+    )
     app = Litestar(
         route_handlers=[
             _for_backends("accounts:write", accounts, trials, notices, privacy),
-            _for_backends("commerce:write", activation, subscriptions),
+            _for_backends("commerce:write", activation, subscriptions, outgoing),
             *_ROOMS,
             *extra,
         ],
-        dependencies=_dependencies(services),
+        dependencies=_dependencies(services, desk),
         exception_handlers={Exception: tell},
         openapi_config=_openapi(),
-        lifespan=[_lifespan],
+        lifespan=[_lifespan, desk.open],
         state=State(
-            {
+            desk.state()
+            | {
                 "services": services,
-                "key_ring": services.key_ring,
-                "limiter": services.limiter,
-                "public_url": services.site.public_url,
                 "secret": services.site.secret,
                 "error_page": _error_page(services),
                 "entrance": _entrance(services),
+                "outgoing": outgoing_described(),
             }
         ),
         request_max_body_size=1_000_000,
         logging_config=None,
     )
-    app.asgi_handler = cast("Any", Door(app.asgi_handler, services.site.public_url))
+    desk.hang(app)
     return app
 
 
@@ -125,34 +126,28 @@ def _for_backends(scope: Scope, *rooms: Any) -> Router:
     return Router("/v1", route_handlers=handlers, guards=[requires(scope), known_query])
 
 
-def _dependencies(services: Services) -> dict[str, Provide]:
-    async def session() -> AsyncGenerator[AsyncSession]:
-        async with services.database.begin() as unit:
-            yield unit
+def _dependencies(services: Services, desk: FrontDesk) -> dict[str, Provide]:
+    return provided(
+        services.database,
+        services.clock,
+        services=services,
+        gateway=services.gateway,
+        catalogue=services.catalogue,
+        site=services.site,
+        mail_room=_mail_room(services),
+        calls_loopback=bool(services.settings.sandbox_outside),
+        **desk.given(),
+    )
 
-    def at() -> datetime:
-        return services.clock.now()
 
-    keys = read_keys(services.settings.signing_keys.value)
-    given: dict[str, Any] = {
-        "services": services,
-        "clock": services.clock,
-        "database": services.database,
-        "gateway": services.gateway,
-        "catalogue": services.catalogue,
-        "features": feature_list(services.catalogue),
-        "facts": FactsReader(services.database),
-        "keys": keys,
-        "tokens": Tokens(keys, services.site.public_url, services.settings.signing_audience),
-        "site": services.site,
-        "webhook_secrets": services.settings.webhook_secrets,
-        "expects_livemode": services.settings.stripe_api_key.value.startswith(("sk_live_", "rk_live_")),
-    }
-    return {
-        "session": Provide(session),
-        "at": Provide(at, sync_to_thread=False),
-        **{name: Provide(_constant(value), sync_to_thread=False, use_cache=True) for name, value in given.items()},
-    }
+def _mail_room(services: Services) -> MailRoom:
+    """Where Stripe's events come in."""
+    return MailRoom(
+        intake=Intake(services.database),
+        secrets=services.settings.webhook_secrets,
+        expects_livemode=services.settings.stripe_api_key.value.startswith(("sk_live_", "rk_live_")),
+        clock=services.clock,
+    )
 
 
 def _entrance(services: Services) -> Entrance:
@@ -164,13 +159,6 @@ def _entrance(services: Services) -> Entrance:
         secret=services.site.secret,
         public_url=services.site.public_url,
     )
-
-
-def _constant(value: Any) -> Any:
-    def give() -> Any:
-        return value
-
-    return give
 
 
 def _error_page(services: Services) -> Any:
@@ -229,4 +217,4 @@ def create() -> Litestar:
         from billing.sandbox.proxy import front_door, outside_mount  # noqa: PLC0415 - never imported in production
 
         extra += [front_door, outside_mount(settings.sandbox_outside)]
-    return create_app(services, extra)
+    return settled(create_app(services, extra))

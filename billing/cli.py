@@ -1,5 +1,6 @@
 """`billing`, the operator's tool. Exit codes: 0 done, 1 failed, 2 usage, 78 wrong configuration (all faults)."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from billing.catalog.service import remember_prices
 from billing.cli_audit import audit
 from billing.cli_checks import run_checks
 from billing.cli_groups import catalog, keys_group
+from billing.cli_import import import_group
 from billing.cli_invoices import invoices
 from billing.cli_reconcile import reconcile
 from billing.cli_reports import report
 from billing.cli_running import settings_or_exit, with_services
 from billing.cli_support import explain, replay
+from billing.kernel.serving import serve as run_server
 from billing.kernel.settings import shown
 from billing.migrations.run import upgrade
 from billing.wiring import Services
@@ -32,29 +35,15 @@ def main() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True, type=int)
-def serve(host: str, port: int) -> None:
+@click.option("--only", type=click.Choice(["entitlements"]), help="A part alone: answers to the app's backend.")
+def serve(host: str, port: int, only: str | None) -> None:
     """Run the web application.
 
     Example: `billing serve --host 0.0.0.0 --port 8080`
     """
-    from granian import Granian  # noqa: PLC0415 - only this command serves
-    from granian.constants import Interfaces, Loops  # noqa: PLC0415
-
-    settings = settings_or_exit()
-    Granian(
-        "billing.app:create",
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        factory=True,
-        workers=settings.web_workers,
-        loop=Loops.uvloop,
-        log_access=False,
-        websockets=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=15,
-        backlog=2048,
-    ).serve()
+    if only is not None:  # a process of its own, into which nothing of the rest was ever loaded
+        os.execv(sys.executable, [sys.executable, "-m", only, "--host", host, "--port", str(port)])  # noqa: S606
+    run_server("billing.app:create", host, port, settings_or_exit().web_workers)
 
 
 @main.command()
@@ -172,6 +161,7 @@ main.add_command(invoices)
 main.add_command(explain)
 main.add_command(replay)
 main.add_command(reconcile)
+main.add_command(import_group)
 
 if __name__ == "__main__":
     main()

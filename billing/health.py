@@ -1,15 +1,11 @@
 """Whether this process lives, whether it is ready, and what it counted. The age of the oldest due work is the alarm."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +13,7 @@ from billing.cases import watching
 from billing.invariants import service as invariants
 from billing.kernel import metrics
 from billing.kernel.errors import NotFound
+from billing.kernel.reaching import broker_word, clock_word
 from billing.migrations.run import head, present
 from billing.payments import refunds_by_hand
 from billing.payments.rules import REFUND_WARNINGS
@@ -29,7 +26,6 @@ TOO_LONG = timedelta(seconds=60)
 """How long a payment that we were told of may wait for its right (R138)."""
 
 _PAID = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid")
-MOST_SKEW = timedelta(seconds=2)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -53,7 +49,7 @@ def livez() -> dict[str, str]:
 @get("/readyz", operation_id="ready", include_in_schema=False)
 async def readyz(services: NamedDependency[Services]) -> Response[Health]:
     """Database, migrations, clock and broker; 503 names what is missing."""
-    checks: dict[str, str] = {"broker": await _broker(services.settings.broker_url.value)}
+    checks: dict[str, str] = {"broker": await broker_word(services.settings.broker_url.value)}
     oldest: dict[str, float] = {}
     for_people: dict[str, int] = {}
     compared: float | None = None
@@ -61,7 +57,7 @@ async def readyz(services: NamedDependency[Services]) -> Response[Health]:
         async with services.database.begin() as session:
             checks["database"] = "ok"
             checks["migrations"] = "ok" if await present(session) == head() else "behind"
-            checks["clock"] = await _clock(session, services)
+            checks["clock"] = "ok" if services.settings.clock_file else await clock_word(session, services.clock)
             oldest = await ages(session, services, services.clock.now())
             for_people = await waiting(session, services.clock.now())
             compared = await reconciled(session, services.clock.now())
@@ -112,27 +108,6 @@ async def reconciled(session: AsyncSession, at: datetime) -> float | None:
     metrics.PAYOUTS_OPEN.set(count)
     metrics.PAYOUT_DIFFERENCE.set(difference)
     return behind
-
-
-async def _clock(session: AsyncSession, services: Services) -> str:
-    if services.settings.clock_file:
-        return "ok"
-    theirs: Any = await session.scalar(select(func.clock_timestamp()))
-    return "ok" if abs(theirs - services.clock.now()) <= MOST_SKEW else "skewed"
-
-
-async def _broker(url: str) -> str:
-    """The broker is a doorbell: without it work is late, not lost, so it is told and is not unreadiness."""
-    if not url.startswith("redis"):
-        return "not_checked"
-    client = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-    try:
-        await client.execute_command("PING")
-    except (RedisError, OSError) as fault:
-        return type(fault).__name__
-    finally:
-        await client.aclose()
-    return "ok"
 
 
 @get("/metrics", operation_id="metrics", include_in_schema=False)

@@ -1,5 +1,6 @@
 """Settings become services. The only place that chooses adapters: which clock, which provider, which mailer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from billing.invariants import tasks as invariants
 from billing.invoices.service import on_refund
 from billing.kernel import idempotency, outbox
 from billing.kernel.attendance import Attendance
-from billing.kernel.clock import Clock, SharedClock, SystemClock
+from billing.kernel.clock import Clock, clock_of
 from billing.kernel.db import Database
 from billing.kernel.keys import KeyRing
 from billing.kernel.limits import Limiter
@@ -37,7 +38,11 @@ from billing.subscriptions import tasks as subscriptions
 from billing.trials import tasks as trials
 from billing.withdrawals import tasks as withdrawals
 from billing.withdrawals.aftermath import on_right_ended
+from entitlements import tasks as entitlements
+from entitlements.waking import Waker
+from webhooks import outgoing_tasks as outgoing
 from webhooks import tasks as webhooks
+from webhooks.outgoing_post import Post
 
 _CHECKOUT_PAGE = "https://checkout.stripe.com"
 _CARD_PAGE = "https://billing.stripe.com"
@@ -67,16 +72,12 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         await self.database.close()
 
 
-def clock_of(settings: Settings) -> Clock:
-    """The machine's clock, or the one a sandbox shares between its processes."""
-    return SharedClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
-
-
 def build(settings: Settings, doorbell: Doorbell | None = None, *, clock: Clock | None = None) -> Services:
     """The services of this process. Raises BadCatalogue. Opens nothing: connections are made when first used."""
     catalogue = load_catalogue(Path(settings.catalog) if settings.catalog else None)
-    clock = clock or clock_of(settings)
+    clock = clock or clock_of(settings.clock_file)
     database = Database(settings.database_url.value, pool_size=settings.pool_size, doorbell=doorbell)
+    Waker(database)
     gateway = StripeGateway(
         settings.stripe_api_key.value, settings.stripe_api_base, timeout=settings.stripe_timeout_seconds
     )
@@ -120,7 +121,9 @@ def _works(
         outbox.relay(database, _consumers(catalogue)),
         *notices.works(database, office, catalogue.trial),
         *trials.works(database),
+        *(outgoing.told_after(work, database) for work in entitlements.works(database)),
         *webhooks.works(database, gateway),
+        *outgoing.works(database, Post(loopback=bool(settings.sandbox_outside)), site.secret),
         *checkout.works(database, gateway),
         *renewals.works(database, gateway, catalogue),
         *withdrawals.works(database, gateway),
@@ -135,12 +138,14 @@ def _works(
 
 
 def _consumers(catalogue: Catalogue) -> dict[str, tuple[outbox.Consumer, ...]]:
-    others, ended, returned = consumers(catalogue), "subscription.ended", "refund.succeeded"
-    return {
-        **others,
-        ended: (*others.get(ended, ()), on_right_ended(catalogue.trial)),
-        returned: (*others.get(returned, ()), on_refund),
-    }
+    ours = {"subscription.ended": (on_right_ended(catalogue.trial),), "refund.succeeded": (on_refund,)}
+    wanting: tuple[Mapping[str, tuple[outbox.Consumer, ...]], ...] = (
+        consumers(catalogue),
+        ours,
+        outgoing.consumers(),
+    )
+    kinds = {kind for each in wanting for kind in each}
+    return {kind: tuple(one for each in wanting for one in each.get(kind, ())) for kind in kinds}
 
 
 def _oidc(settings: Settings) -> OidcSettings:

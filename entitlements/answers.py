@@ -1,15 +1,15 @@
 """How answers look outside, and how long they may be kept."""
 
-import hashlib
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
 
 from billing.kernel.errors import BillingError
-from entitlements.decision import Channel, Decision, Holding, Reason
+from entitlements.decision import Channel, Decision, Holding, Reason, StaleDecision
 
 LONGEST_KEPT = 30
 """Seconds an app may keep a yes without asking again: how late it may learn of a block or a withdrawal."""
@@ -18,6 +18,10 @@ LONGEST_REFUSED = 5
 KEPT_IN_OUTAGE = 86_400
 """Seconds an app may go on with its last answer while we fail (RFC 5861)."""
 
+Origin = Literal["live", "stale"]
+"""`stale`: the last that was known, told while nobody can know whether it still is so; never to be kept (I07)."""
+
+_LONGEST = timedelta(seconds=max(LONGEST_KEPT, LONGEST_REFUSED))
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
 _encoder = msgspec.json.Encoder()
 
@@ -36,6 +40,7 @@ class _DecisionFacts(msgspec.Struct, frozen=True, gc=False, tag_field="object", 
     reverts_to: Literal["basic"]
     free_in_browser: Literal[True]
     notice_pending: bool
+    source: Origin
 
 
 class DecisionAnswer(_DecisionFacts, frozen=True, kw_only=True, gc=False):
@@ -58,6 +63,7 @@ class _EntitlementsFacts(msgspec.Struct, frozen=True, gc=False, tag_field="objec
     valid_until: datetime | None
     pupils: tuple[PupilAnswer, ...]
     basic: tuple[str, ...]
+    source: Origin
 
 
 class EntitlementsAnswer(_EntitlementsFacts, frozen=True, kw_only=True, gc=False):
@@ -91,6 +97,7 @@ class CompactResults(msgspec.Struct, frozen=True, gc=False, tag_field="object", 
 
     as_of: datetime
     valid_until: datetime | None
+    source: Origin
     allowed: list[bool | None]
 
 
@@ -100,10 +107,12 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     etag: str
     cache_control: str
+    stale: bool = False
 
 
 def one(account: str, channel: Channel, decision: Decision, at: datetime, now: datetime) -> Sealed:
     """The answer to a question about one feature."""
+    source: Origin = "stale" if isinstance(decision, StaleDecision) else "live"
     facts = _DecisionFacts(
         account,
         decision.pupil,
@@ -116,8 +125,9 @@ def one(account: str, channel: Channel, decision: Decision, at: datetime, now: d
         decision.reverts_to,
         decision.free_in_browser,
         decision.notice_pending,
+        source,
     )
-    return _seal(facts, max_age(decision.valid_until, now, allowed=decision.allowed), at)
+    return _seal(facts, source, max_age(decision.valid_until, now, allowed=decision.allowed), at)
 
 
 def all_of(
@@ -130,9 +140,11 @@ def all_of(
     now: datetime,
 ) -> Sealed:
     """The answer to a question about everything."""
-    facts = _EntitlementsFacts(account, channel, valid_until, pupils, tuple(sorted(basic)))
-    allowed = all(decision.allowed for pupil in pupils for decision in pupil.features)
-    return _seal(facts, max_age(valid_until, now, allowed=allowed), at)
+    decisions = [decision for pupil in pupils for decision in pupil.features]
+    source = origin_of(*decisions)
+    facts = _EntitlementsFacts(account, channel, valid_until, pupils, tuple(sorted(basic)), source)
+    allowed = all(decision.allowed for decision in decisions)
+    return _seal(facts, source, max_age(valid_until, now, allowed=allowed), at)
 
 
 def result(account: str, channel: Channel, decision: Decision, at: datetime) -> DecisionAnswer:
@@ -149,8 +161,19 @@ def result(account: str, channel: Channel, decision: Decision, at: datetime) -> 
         decision.reverts_to,
         decision.free_in_browser,
         decision.notice_pending,
+        "stale" if isinstance(decision, StaleDecision) else "live",
         as_of=at,
     )
+
+
+def origin_of(*decisions: object) -> Origin:
+    """Whether all of them are by facts that hold."""
+    return "stale" if any(isinstance(each, StaleDecision) for each in decisions) else "live"
+
+
+def tag_of(same: bytes) -> str:
+    """The strong validator of what is the same as long as it says the same; put `W/` before it for a weak one."""
+    return f'"{blake2b(same, digest_size=12).hexdigest()}"'
 
 
 def failed(error: BillingError) -> CheckFailed:
@@ -170,18 +193,21 @@ def max_age(valid_until: datetime | None, now: datetime, *, allowed: bool) -> in
     longest = LONGEST_KEPT if allowed else LONGEST_REFUSED
     if valid_until is None:
         return longest
-    return max(0, min(longest, int((valid_until - now).total_seconds())))
+    ahead = valid_until - now
+    return longest if ahead > _LONGEST else max(0, min(longest, int(ahead.total_seconds())))
 
 
-def _seal(facts: msgspec.Struct, kept: int, at: datetime) -> Sealed:
+def _seal(facts: msgspec.Struct, source: Origin, kept: int, at: datetime) -> Sealed:
     """Encode once; the instant goes on at the end, after the validator was taken of everything else.
 
     The validator is weak (RFC 9110, 8.8.1): two answers with the same validator say the same, but may differ in
     `as_of`.
     """
     same = _encoder.encode(facts)
+    is_stale = source == "stale"
     return Sealed(
         body=same[:-1] + b',"as_of":' + _encoder.encode(at) + b"}",
-        etag=f'W/"{hashlib.blake2b(same, digest_size=12).hexdigest()}"',
-        cache_control=f"private, max-age={kept}, stale-if-error={KEPT_IN_OUTAGE}",
+        etag="W/" + tag_of(same),
+        cache_control="no-store" if is_stale else f"private, max-age={kept}, stale-if-error={KEPT_IN_OUTAGE}",
+        stale=is_stale,
     )

@@ -1,12 +1,14 @@
 """Answering many questions at once: one reading of the store, and a bad question spoils only its own answer."""
 
 from datetime import datetime
+from typing import Literal, cast
 
 from billing.kernel.errors import BillingError, Malformed, Unavailable
-from entitlements.answers import CheckFailed, CheckResults, CompactResults, DecisionAnswer, failed, result
-from entitlements.decision import Decision, decide, earliest_change, free_decision, free_reason
-from entitlements.facts import AccountFacts, PupilRequired, UnknownAccount
+from entitlements.answers import CheckFailed, CheckResults, CompactResults, DecisionAnswer, Origin, failed, result
+from entitlements.decision import Channel, Decision, StaleDecision, decide_by_facts, free_decision, free_reason
+from entitlements.facts import AccountFacts, UnknownAccount
 from entitlements.features import FeatureList, UnknownFeature
+from entitlements.judging import judge as judge_one
 from entitlements.questions import BadCheck, Batch, Check
 
 Verdict = Decision | BillingError
@@ -20,13 +22,24 @@ class MalformedCheck(Malformed):
 
 def settle(features: FeatureList, batch: Batch) -> list[Verdict | None]:
     """Answer what needs no facts: basic features, the browser, and what cannot be understood (I06). None: must read."""
-    return [_settled(features, batch, check) for check in batch.checks]
+    free: dict[str, Literal["basic", "browser"] | UnknownFeature | None] = {}
+    settled: list[Verdict | None] = []
+    for check in batch.checks:
+        if isinstance(check, BadCheck):
+            settled.append(MalformedCheck(check.detail))
+            continue
+        feature = check.feature
+        if feature not in free:
+            free[feature] = _free(features, feature, batch.channel)
+        reason = free[feature]
+        settled.append(free_decision(check.pupil, feature, reason) if isinstance(reason, str) else reason)
+    return settled
 
 
 def accounts_to_read(batch: Batch, settled: list[Verdict | None]) -> set[str]:
     """Whose facts the open questions need."""
     pairs = zip(batch.checks, settled, strict=True)
-    return {check.account for check, verdict in pairs if verdict is None and isinstance(check, Check)}
+    return {cast("Check", check).account for check, verdict in pairs if verdict is None}
 
 
 def judge(
@@ -43,7 +56,10 @@ def judge(
         if verdict is not None:
             verdicts.append(verdict)
         elif isinstance(check, Check):
-            verdicts.append(_judged(features, batch, check, known, at, now))
+            account = None if isinstance(known, Unavailable) else known.get(check.account)
+            verdicts.append(
+                _judged(features, check, account, batch.channel, at, now) if account else _missing(check, known)
+            )
     return verdicts
 
 
@@ -54,37 +70,41 @@ def full(batch: Batch, verdicts: list[Verdict], at: datetime) -> CheckResults:
 
 def compact(verdicts: list[Verdict], at: datetime) -> CompactResults:
     """Yes, no or null for each question."""
-    decisions = [each for each in verdicts if isinstance(each, Decision)]
-    allowed = [each.allowed if isinstance(each, Decision) else None for each in verdicts]
-    return CompactResults(at, earliest_change(decisions), allowed)
+    allowed: list[bool | None] = []
+    changes_at: datetime | None = None
+    source: Origin = "live"
+    for each in verdicts:
+        if isinstance(each, BillingError):
+            allowed.append(None)
+            continue
+        allowed.append(each.allowed)
+        if each.valid_until is not None and (changes_at is None or each.valid_until < changes_at):
+            changes_at = each.valid_until
+        if isinstance(each, StaleDecision):
+            source = "stale"
+    return CompactResults(at, changes_at, source, allowed)
 
 
-def _settled(features: FeatureList, batch: Batch, check: Check | BadCheck) -> Verdict | None:
-    if isinstance(check, BadCheck):
-        return MalformedCheck(check.detail)
+def _free(features: FeatureList, feature: str, channel: Channel) -> Literal["basic", "browser"] | UnknownFeature | None:
     try:
-        free = free_reason(features, check.feature, batch.channel)
+        return free_reason(features, feature, channel)
     except UnknownFeature as fault:
         return fault
-    return None if free is None else free_decision(check.pupil, check.feature, free)
+
+
+def _missing(check: Check, known: dict[str, AccountFacts] | Unavailable) -> BillingError:
+    return known if isinstance(known, Unavailable) else UnknownAccount(check.account)
 
 
 def _judged(
-    features: FeatureList,
-    batch: Batch,
-    check: Check,
-    known: dict[str, AccountFacts] | Unavailable,
-    at: datetime,
-    now: datetime,
+    features: FeatureList, check: Check, account: AccountFacts, channel: Channel, at: datetime, now: datetime
 ) -> Verdict:
-    if isinstance(known, Unavailable):
-        return known
-    account = known.get(check.account)
-    if account is None:
-        return UnknownAccount(check.account)
     try:
-        return decide(features, account.of(check.pupil), check.feature, batch.channel, at, now)
-    except PupilRequired as fault:
+        pupil = account.of(check.pupil)
+        if account.stale:
+            return judge_one(features, account, pupil, check.feature, channel, at, now)
+        return decide_by_facts(pupil, check.feature, at, now)
+    except BillingError as fault:
         return fault
 
 

@@ -68,6 +68,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     notice_pending: bool = False
 
 
+class StaleDecision(Decision, frozen=True, gc=False):
+    """A yes by the last facts that were known, while nobody can tell whether they still hold (I07)."""
+
+
 def free_reason(features: FeatureList, feature: str, channel: Channel) -> Literal["basic", "browser"] | None:
     """Why `feature` is allowed whoever asks and whatever is known (R9, R10, I06), or None where facts must be read.
 
@@ -93,10 +97,17 @@ def decide(
     free = free_reason(features, feature, channel)
     if free is not None:
         return free_decision(facts.pupil, feature, free)
+    return decide_by_facts(facts, feature, at, now)
+
+
+def decide_by_facts(facts: PupilFacts, feature: str, at: datetime, now: datetime) -> Decision:
+    """The answer for what is not free (`free_reason` is None)."""
     if not facts.linked:
         return Decision(facts.pupil, feature, False, "not_linked", None, ())
     spans = [_Span(grant, grant.end(now)) for grant in facts.grants if feature in grant.features]
     blocked_since = facts.blocks.get(feature)
+    if len(spans) == 1 and blocked_since is None:
+        return _by_one(facts, feature, spans[0], at)
     allowed, reason, sources = _state(spans, blocked_since, at)
     return Decision(
         pupil=facts.pupil,
@@ -107,6 +118,21 @@ def decide(
         sources=sources,
         notice_pending=facts.notice_pending,
     )
+
+
+def _by_one(facts: PupilFacts, feature: str, span: "_Span", at: datetime) -> Decision:
+    """The answer where there is one grant and no block, as for most pupils: what the general rule says, without it."""
+    grant, end = span.grant, span.end
+    if end is not None and end <= at:
+        return _plainly(facts, feature, grant.end_reason or _ENDED_BY_TIME[grant.source], None)
+    if at < grant.since:
+        return _plainly(facts, feature, "never_started", grant.since)
+    sources = (Holding(grant.source, grant.origin, grant.since, end),)
+    return Decision(facts.pupil, feature, True, grant.source, end, sources, notice_pending=facts.notice_pending)
+
+
+def _plainly(facts: PupilFacts, feature: str, reason: Refused, valid_until: datetime | None) -> Decision:
+    return Decision(facts.pupil, feature, False, reason, valid_until, (), notice_pending=facts.notice_pending)
 
 
 def decide_all(

@@ -52,6 +52,11 @@ _ANSWER: Fragment = {
     "default": "full",
     "description": "`compact`: true, false or null for each check, and one `valid_until` for all.",
 }
+_SOURCE: Fragment = {
+    "type": "string",
+    "enum": ["live", "stale"],
+    "description": "`stale`: the last yes that was known, while the store cannot be asked; never to be kept.",
+}
 _CHECK = _object(
     {"account": _ref("The caller's reference of the account"), "feature": {"type": "string", "maxLength": 64}},
     {"pupil": _ref("The caller's reference of the pupil; may be left out as in a single question")},
@@ -75,6 +80,7 @@ _COMPACT = _object(
     _HEAD
     | {
         "valid_until": {"type": ["string", "null"], "format": "date-time", "description": "The earliest of all."},
+        "source": _SOURCE,
         "allowed": {
             "type": "array",
             "items": {"type": ["boolean", "null"]},
@@ -147,7 +153,7 @@ _FLAGS = _object(
             "description": "Every feature; an error stands in the place of one that cannot be decided.",
         },
         "metadata": _object(
-            {"channel": _CHANNEL},
+            {"channel": _CHANNEL, "source": _SOURCE},
             {"valid_until": {"type": "string", "format": "date-time", "description": "The earliest of all."}},
         ),
     }

@@ -1,7 +1,8 @@
 """What answers are made of: the grants, blocks and links of pupils, as plain values."""
 
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -9,6 +10,9 @@ from billing.kernel.errors import Fault, Invalid, NotFound
 
 Source = Literal["trial", "paid", "sponsored", "granted", "grace"]
 EndReason = Literal["withdrawn", "refunded", "disputed", "payment_failed", "sponsorship_ended"]
+
+GRACE: Final = timedelta(hours=1)
+"""How long a yes is still told, as `stale`, after its `valid_until`, while nobody can know what came after it (I07)."""
 
 
 class UnknownAccount(NotFound):
@@ -59,10 +63,14 @@ class PupilFacts(msgspec.Struct, frozen=True, gc=False):
 
 
 class AccountFacts(msgspec.Struct, frozen=True, gc=False):
-    """All that is known of an account, pupil by pupil, in the order in which they were linked."""
+    """All that is known of an account, pupil by pupil, in the order in which they were linked.
+
+    `stale`: the last that was known, while the store cannot be asked whether it still is so (I07).
+    """
 
     account: str
     pupils: tuple[PupilFacts, ...] = ()
+    stale: bool = False
 
     def of(self, pupil: str | None) -> PupilFacts:
         """The facts of one pupil; of a pupil that is not linked nothing is told but that.
@@ -70,7 +78,30 @@ class AccountFacts(msgspec.Struct, frozen=True, gc=False):
         None means the only pupil. Raises PupilRequired where there is no only one.
         """
         if pupil is not None:
-            return next((each for each in self.pupils if each.pupil == pupil), PupilFacts(pupil, linked=False))
+            for each in self.pupils:
+                if each.pupil == pupil:
+                    return each
+            return PupilFacts(pupil, linked=False)
         if len(self.pupils) != 1:
             raise PupilRequired
         return self.pupils[0]
+
+
+@runtime_checkable
+class Facts(Protocol):
+    """Whoever knows the facts: the database itself, or something in front of it."""
+
+    def at_hand(self, account: str) -> AccountFacts | None:
+        """What is known here and may be trusted at this instant; None: ask, which may have to wait. Never stale."""
+        ...
+
+    async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:
+        """The facts of one account, None for an unknown one. `strong`: those committed at this moment, never others.
+
+        Raises Unavailable `store_unavailable`.
+        """
+        ...
+
+    async def accounts(self, accounts: Collection[str], *, strong: bool = False) -> dict[str, AccountFacts]:
+        """The facts of each known account, as `account` tells them. Raises Unavailable `store_unavailable`."""
+        ...

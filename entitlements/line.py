@@ -28,12 +28,17 @@ _CUT = (
 )
 
 
+def server_of(engine: Engine) -> dict[str, Any]:
+    """Where the engine's URL leads, in asyncpg's own words."""
+    _, given = engine.dialect.create_connect_args(engine.url)
+    return {name: value for name, value in given.items() if name not in _DIALECTS_OWN}
+
+
 class Line:
     """One connection, for one statement at a time."""
 
     def __init__(self, engine: Engine, patience: float) -> None:
-        _, given = engine.dialect.create_connect_args(engine.url)
-        self._options: dict[str, Any] = {name: value for name, value in given.items() if name not in _DIALECTS_OWN}
+        self._options = server_of(engine)
         self._settings = _SETTINGS | {"statement_timeout": f"{patience * 1000:.0f}ms"}
         self._link: Any = None
 

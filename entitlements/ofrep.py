@@ -4,7 +4,6 @@
 app's context holds what it likes. A flag's `variant` is our reason, so what refuses is told as well as what allows.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, Literal
@@ -13,15 +12,19 @@ import msgspec
 
 from billing.kernel.bodies import check_text
 from billing.kernel.errors import BillingError, Fault, Invalid, Malformed, NotFound
-from entitlements.decision import Channel, Decision, decide, earliest_change, free_decision, free_reason
-from entitlements.facts import PupilFacts
+from entitlements.answers import Sealed, origin_of, tag_of
+from entitlements.decision import Channel, Decision, earliest_change, free_decision, free_reason
+from entitlements.facts import AccountFacts, PupilRequired
 from entitlements.features import FeatureList, UnknownFeature
+from entitlements.judging import judge
 from entitlements.questions import Question, ask
 
 ErrorCode = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND", "GENERAL"]
 
 _encoder = msgspec.json.Encoder()
 _QUERY: Final = "consistency"
+_REVALIDATE: Final = "private, no-cache"
+"""Kept by the caller, and asked about again before each use: the protocol polls with `If-None-Match`."""
 
 
 class TargetingKeyMissing(Malformed):
@@ -36,7 +39,7 @@ class TargetingKeyMissing(Malformed):
 
 class Flag(msgspec.Struct, frozen=True, gc=False):
     """A decision as a flag. `metadata` holds `channel`, `pupil`, `valid_until` (absent: never), `notice_pending`,
-    `free_in_browser` and `reverts_to`, as in the plain answer."""
+    `free_in_browser`, `reverts_to` and `source`, as in the plain answer."""
 
     key: str
     value: bool
@@ -55,7 +58,7 @@ class FlagFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 class Flags(msgspec.Struct, frozen=True, gc=False):
-    """All features as flags; `metadata` holds `channel` and the earliest `valid_until`."""
+    """All features as flags; `metadata` holds `channel`, `source` and the earliest `valid_until`."""
 
     flags: tuple[Flag | FlagFailure, ...]
     metadata: dict[str, str]
@@ -105,15 +108,19 @@ def needs_facts(features: FeatureList, asked: Iterable[str], channel: Channel) -
     return any(free_reason(features, feature, channel) is None for feature in list(asked))
 
 
-def judge(
-    features: FeatureList, feature: str, question: Question, facts: PupilFacts | BillingError | None, at: datetime
+def verdict(
+    features: FeatureList, feature: str, question: Question, facts: AccountFacts | BillingError | None, at: datetime
 ) -> Decision | BillingError:
-    """The decision, or why there is none: whatever kept the facts from being read, where they are needed."""
+    """The decision, or why there is none: whatever kept the facts from being read, where they are needed. Raises
+    Unavailable where the last facts that were known are not enough."""
     free = free_reason(features, feature, question.channel)
     if free is not None:
         return free_decision(question.pupil, feature, free)
-    if isinstance(facts, PupilFacts):
-        return decide(features, facts, feature, question.channel, at, at)
+    if isinstance(facts, AccountFacts):
+        try:
+            return judge(features, facts, facts.of(question.pupil), feature, question.channel, at, at)
+        except PupilRequired as fault:
+            return fault
     assert facts is not None, "facts are needed"  # noqa: S101 - `needs_facts` said so
     return facts
 
@@ -128,23 +135,25 @@ def flag(decision: Decision, channel: Channel) -> Flag:
     metadata["notice_pending"] = decision.notice_pending
     metadata["free_in_browser"] = decision.free_in_browser
     metadata["reverts_to"] = decision.reverts_to
+    metadata["source"] = origin_of(decision)
     reason = "STATIC" if decision.reason == "basic" else "TARGETING_MATCH"
     return Flag(decision.feature, decision.allowed, reason, decision.reason, metadata)
 
 
 def bulk(verdicts: Sequence[tuple[str, Decision | BillingError]], channel: Channel) -> Flags:
     """All verdicts, each in its place."""
-    metadata: dict[str, str] = {"channel": channel}
+    metadata: dict[str, str] = {"channel": channel, "source": origin_of(*(verdict for _, verdict in verdicts))}
     changes_at = earliest_change(verdict for _, verdict in verdicts if isinstance(verdict, Decision))
     if changes_at is not None:
         metadata["valid_until"] = _instant(changes_at)
     return Flags(tuple(_told(key, verdict, channel) for key, verdict in verdicts), metadata)
 
 
-def sealed(told: Flag | Flags) -> tuple[bytes, str]:
-    """An answer's bytes and validator: it holds no instant of its making, so equal answers are equal bytes."""
+def sealed(told: Flag | Flags) -> Sealed:
+    """An answer with its validator: it holds no instant of its making, so equal answers are equal bytes."""
     body = _encoder.encode(told)
-    return body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    kept = _REVALIDATE if told.metadata["source"] == "live" else "no-store"
+    return Sealed(body, tag_of(body), kept)
 
 
 def failure(error: BillingError, request_id: str, key: str | None = None) -> OfrepFailure:

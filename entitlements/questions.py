@@ -24,6 +24,7 @@ _PARAMETERS = frozenset({"channel", "pupil", "at", "consistency"})
 _CHANNELS = frozenset({"mobile", "web"})
 _CONSISTENCIES = frozenset({"default", "strong"})
 _REF = re.compile(REF_PATTERN.removesuffix("$") + r"\Z")
+_PLAIN = re.compile(rf"channel=(mobile|web)(?:&pupil=({REF_PATTERN.strip('^$')}))?\Z".encode())
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +35,11 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     pupil: str | None
     at: datetime | None
     consistency: Consistency = "default"
+
+    @property
+    def strong(self) -> bool:
+        """Whether the database itself must be asked."""
+        return self.consistency == "strong"
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -67,6 +73,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     checks: list[Check | BadCheck]
     compact: bool
     at: datetime | None
+    strong: bool = False
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +88,23 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _whole = msgspec.json.Decoder(CheckRequest)
 _envelope = msgspec.json.Decoder(_Envelope)
+
+
+def plain(account: str, query: bytes) -> Question | None:
+    """What `ask` says of a question in its plainest form, a channel and then maybe a pupil; None: use `ask`."""
+    cut = _PLAIN.match(query)
+    if cut is None or not _REF.match(account):
+        return None
+    channel, pupil = cut.groups()
+    return Question(account, "mobile" if channel == b"mobile" else "web", pupil.decode() if pupil else None, None)
+
+
+def plain_pairs(query: bytes) -> list[tuple[str, str]] | None:
+    """The pairs of a query in which nothing is escaped and nothing said twice; None for any other."""
+    if not query.isascii() or b"%" in query or b"+" in query:
+        return None
+    pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.decode().split("&") if part)]
+    return pairs if len({name for name, _ in pairs}) == len(pairs) else None
 
 
 def ask(account: str, query: Iterable[tuple[str, str]]) -> Question:
@@ -107,7 +131,7 @@ def ask(account: str, query: Iterable[tuple[str, str]]) -> Question:
 def ask_many(body: bytes, query: Iterable[tuple[str, str]]) -> Batch:
     """Read a batch; a bad check stays in its place as a BadCheck. Raises Malformed naming every other fault."""
     faults: list[Fault] = []
-    _consistency(_unique(query, frozenset({"consistency"}), faults), faults)
+    consistency = _consistency(_unique(query, frozenset({"consistency"}), faults), faults)
     checks: list[Check | BadCheck]
     try:
         request = _whole.decode(body)
@@ -118,7 +142,8 @@ def ask_many(body: bytes, query: Iterable[tuple[str, str]]) -> Batch:
     at = None if request.at is None else _in_utc(request.at, "/at", faults)
     if faults:
         raise Malformed("The batch cannot be understood.", faults=tuple(faults))
-    return Batch(request.channel, checks, request.answer == "compact", at)
+    strong = "strong" in {consistency, request.consistency}
+    return Batch(request.channel, checks, request.answer == "compact", at, strong)
 
 
 def _open(body: bytes, others: list[Fault]) -> _Envelope:

@@ -62,14 +62,20 @@ class FactsReader:
 
         event.listen(engine, "engine_disposed", close)
 
-    async def account(self, account: str) -> AccountFacts | None:
+    def at_hand(self, account: str) -> None:
+        """Nothing is kept here."""
+        del account
+
+    async def account(self, account: str, *, strong: bool = True) -> AccountFacts | None:
         """The facts of one account, None for an unknown one. Raises Unavailable `store_unavailable`."""
+        del strong  # every answer is
         if not _may_be(account):
             return None
         return _sound((await self._ask((account,))).get(account))
 
-    async def accounts(self, accounts: Collection[str]) -> dict[str, AccountFacts]:
+    async def accounts(self, accounts: Collection[str], *, strong: bool = True) -> dict[str, AccountFacts]:
         """The facts of each known account. Raises Unavailable `store_unavailable`."""
+        del strong
         asked = [account for account in accounts if _may_be(account)]
         if not asked:
             return {}
@@ -88,12 +94,13 @@ class FactsReader:
     async def _look_up(self, accounts: Mapping[str, int]) -> Known:
         line = self._idle.pop()
         try:
-            return await _read(line, list(accounts))
+            return await read(line, list(accounts))
         finally:
             self._idle.append(line)
 
 
-async def _read(line: Line, accounts: list[str]) -> Known:
+async def read(line: Line, accounts: list[str]) -> Known:
+    """The facts of each known account; of an unreadable one, what was raised. Raises what asyncpg raises."""
     try:
         return _gather(accounts, await line.fetch(FACTS, accounts))
     except _SPOILED as fault:
@@ -101,7 +108,7 @@ async def _read(line: Line, accounts: list[str]) -> Known:
             log.exception("entitlement_facts_unreadable")
             return {accounts[0]: fault}
     middle = len(accounts) // 2
-    return await _read(line, accounts[:middle]) | await _read(line, accounts[middle:])
+    return await read(line, accounts[:middle]) | await read(line, accounts[middle:])
 
 
 def _may_be(account: str) -> bool:

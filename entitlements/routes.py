@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Router
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.enums import HttpMethod, MediaType
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
@@ -20,24 +20,23 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from billing.kernel.errors import Unavailable
-from billing.kernel.web import problem_answers, requires
+from billing.kernel.web import QUESTIONS, problem_answers, requires
 from entitlements import answers
-from entitlements.answers import DecisionAnswer, EntitlementsAnswer, Sealed
+from entitlements.answers import DecisionAnswer, EntitlementsAnswer
 from entitlements.batch import accounts_to_read, compact, full, judge, settle
-from entitlements.decision import Decision, decide, free_decision, free_reason
+from entitlements.decision import Decision, free_decision, free_reason
 from entitlements.describe import ACCOUNT_QUERY, BATCH_ANSWER, BATCH_BODY, BATCH_QUERY
-from entitlements.facts import UnknownAccount
+from entitlements.facts import Facts, UnknownAccount
 from entitlements.features import FeatureList
-from entitlements.questions import ask, ask_many
-from entitlements.reader import FactsReader
+from entitlements.judging import judge as judge_one
+from entitlements.questions import ask, ask_many, plain, plain_pairs
+from entitlements.telling import HAS_IT, READ, answer, named, told_once
 from entitlements.whole import whole
 
 _OTHERS = {
-    304: ResponseSpec(None, generate_examples=False, description="The caller has this answer already"),
+    304: HAS_IT,
     **problem_answers(400, 401, 403, 404, 422, 429, 503),
 }
-_READ = [HttpMethod.GET, HttpMethod.HEAD]
-_JSON = MediaType.JSON.value.encode()
 
 
 @dataclass
@@ -67,32 +66,10 @@ class _Window(HTTPRouteHandler):
             await cast("Any", guard(connection, self))
 
 
-class _Told(ASGIResponse):
-    """An encoded answer with its headers as they are; the framework's own class folds them again for each answer."""
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:  # pyright: ignore[reportMissingSuperCall]
-        self._start = {"type": "http.response.start", "status": status, "headers": headers}
-        self._body = {"type": "http.response.body", "body": body, "more_body": False}
-
-    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
-        """Send it."""
-        await send(self._start)
-        await send(self._body)
-
-
-def _named(name: str) -> Any:
-    """An operation id for each method of a route that answers GET and HEAD."""
-
-    def operation_id(_: HTTPRouteHandler, method: Any, _path: Any) -> str:
-        return name if method == HttpMethod.GET else f"{name}Head"
-
-    return operation_id
-
-
 @_Window(
     "/accounts/{account:str}/entitlements/{feature:str}",
-    http_method=_READ,
-    operation_id=_named("getEntitlement"),
+    http_method=READ,
+    operation_id=named("getEntitlement"),
     operation_class=_AccountQuestion,
     summary="May this account use this feature?",
     description=(
@@ -109,23 +86,23 @@ async def entitlement(
 ) -> ASGIResponse:
     """Answer about one feature."""
     features, facts, at = await _given(request)
-    question = ask(account, _query(request))
+    question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     then = question.at or at
     free = free_reason(features, feature, question.channel)
     if free is not None:
         decision = free_decision(question.pupil, feature, free)
     else:
-        known = await facts.account(account)
+        known = await facts.account(account, strong=question.strong)
         if known is None:
             raise UnknownAccount(account)
-        decision = decide(features, known.of(question.pupil), feature, question.channel, then, at)
-    return _answer(request, answers.one(account, question.channel, decision, then, at))
+        decision = judge_one(features, known, known.of(question.pupil), feature, question.channel, then, at)
+    return answer(request, answers.one(account, question.channel, decision, then, at))
 
 
 @_Window(
     "/accounts/{account:str}/entitlements",
-    http_method=_READ,
-    operation_id=_named("getEntitlements"),
+    http_method=READ,
+    operation_id=named("getEntitlements"),
     operation_class=_AccountQuestion,
     summary="What may this account use?",
     description=(
@@ -143,9 +120,9 @@ async def entitlements(
 ) -> ASGIResponse:
     """Answer about everything."""
     features, facts, at = await _given(request)
-    question = ask(account, _query(request))
+    question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     sealed, _ = await whole(facts, features, question, question.at or at, at)
-    return _answer(request, sealed)
+    return answer(request, sealed)
 
 
 @_Window(
@@ -171,47 +148,33 @@ async def check(request: Request[Any, Any, Any]) -> ASGIResponse:
     settled = settle(features, batch)
     accounts = accounts_to_read(batch, settled)
     try:
-        known = await facts.accounts(accounts) if accounts else {}
+        known = await facts.accounts(accounts, strong=batch.strong) if accounts else {}
     except Unavailable as fault:
-        if not any(isinstance(verdict, Decision) for verdict in settled):
-            raise
         known = fault
     verdicts = judge(features, batch, settled, known, then, at)
+    silent = next((verdict for verdict in verdicts if isinstance(verdict, Unavailable)), None)
+    if silent is not None and not any(isinstance(verdict, Decision) for verdict in verdicts):
+        raise silent
     told = compact(verdicts, then) if batch.compact else full(batch, verdicts, then)
-    body = msgspec.json.encode(told)
-    headers = [(b"cache-control", b"no-store"), (b"content-type", _JSON), (b"content-length", str(len(body)).encode())]
-    return _Told(200, headers, body)
+    return told_once(msgspec.json.encode(told))
 
 
 def _query(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     """The query's pairs. Where nothing in it is escaped or said twice, as in almost all, it need only be cut."""
-    raw = request.scope["query_string"]
-    if raw.isascii() and b"%" not in raw and b"+" not in raw:
-        pairs = [(name, value) for name, _, value in (part.partition("=") for part in raw.decode().split("&") if part)]
-        if len({name for name, _ in pairs}) == len(pairs):
-            return pairs
-    return list(request.query_params.multi_items())
+    pairs = plain_pairs(request.scope["query_string"])
+    return list(request.query_params.multi_items()) if pairs is None else pairs
 
 
-async def _given(request: Request[Any, Any, Any]) -> tuple[FeatureList, FactsReader, datetime]:
+async def _given(request: Request[Any, Any, Any]) -> tuple[FeatureList, Facts, datetime]:
     """What the application gives to every question, asked for by name: to put three dependencies into a handler's
     arguments, the framework starts three tasks for each request, which costs as much as the decision itself."""
     given = cast("dict[str, Provide]", request.app.dependencies)
     return await given["features"](), await given["facts"](), await given["at"]()
 
 
-def _answer(request: Request[Any, Any, Any], sealed: Sealed) -> ASGIResponse:
-    """The answer, or 304 where the caller has it already (the framework never sends one)."""
-    headers = [(b"etag", sealed.etag.encode()), (b"cache-control", sealed.cache_control.encode())]
-    if answers.matches(", ".join(request.headers.getall("if-none-match", [])) or None, sealed.etag):
-        return _Told(304, headers, b"")
-    headers += [(b"content-type", _JSON), (b"content-length", str(len(sealed.body)).encode())]
-    return _Told(200, headers, b"" if request.method == HttpMethod.HEAD else sealed.body)
-
-
 entitlements_router = Router(
     path="/v1",
     route_handlers=[entitlement, entitlements, check],
-    guards=[requires("entitlements:read")],
+    guards=[requires("entitlements:read", QUESTIONS)],
     tags=["Entitlements"],
 )

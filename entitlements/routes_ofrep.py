@@ -24,19 +24,17 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from billing.kernel.errors import BillingError, TooMany, Unavailable
 from billing.kernel.problems import status_of
-from billing.kernel.web import AnyRequest, error_of, requires
-from entitlements import answers, ofrep
+from billing.kernel.web import QUESTIONS, AnyRequest, error_of, requires
+from entitlements import ofrep
 from entitlements.decision import Decision
 from entitlements.describe import OFREP_ANSWER, OFREP_BODY, OFREP_QUERY
-from entitlements.facts import PupilFacts, PupilRequired, UnknownAccount
+from entitlements.facts import AccountFacts, Facts, UnknownAccount
 from entitlements.features import FeatureList
-from entitlements.ofrep import Flag, Flags, OfrepFailure
+from entitlements.ofrep import Flag, OfrepFailure
 from entitlements.questions import Question
-from entitlements.reader import FactsReader
+from entitlements.telling import HAS_IT, answer
 
 _CODES: Final = {405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type"}
-_REVALIDATE: Final = "private, no-cache"
-"""Kept by the caller, and asked about again before each use: the protocol polls with `If-None-Match`."""
 _STATUSES: Final = {
     400: "The context or the body cannot be used",
     401: "No key, or not a living one",
@@ -46,7 +44,6 @@ _STATUSES: Final = {
     429: "Too many requests",
     503: "Rights cannot be looked up at this moment",
 }
-_HAS_IT = ResponseSpec(None, generate_examples=False, description="The caller has this answer already")
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +88,7 @@ class _BulkEvaluation(_Evaluation):
     ),
     responses={
         200: ResponseSpec(Flag, generate_examples=False, description="The flag"),
-        304: _HAS_IT,
+        304: HAS_IT,
         **_failures(s404="There is no such feature"),
     },
 )
@@ -99,7 +96,7 @@ async def evaluate_flag(
     request: Request[Any, Any, Any],
     feature: FromPath[str],
     features: NamedDependency[FeatureList],
-    facts: NamedDependency[FactsReader],
+    facts: NamedDependency[Facts],
     at: NamedDependency[datetime],
 ) -> ASGIResponse:
     """Answer about one feature."""
@@ -107,7 +104,7 @@ async def evaluate_flag(
     ((_, verdict),) = await _verdicts(features, facts, (feature,), question, at)
     if not isinstance(verdict, Decision):
         raise verdict
-    return _answer(request, ofrep.flag(verdict, question.channel))
+    return answer(request, ofrep.sealed(ofrep.flag(verdict, question.channel)))
 
 
 @post(
@@ -122,19 +119,19 @@ async def evaluate_flag(
         " instead of taking its defaults. Poll with `If-None-Match`. Nothing is changed, so `Idempotency-Key` is not"
         " needed and has no effect."
     ),
-    responses={304: _HAS_IT, **_failures()},
+    responses={304: HAS_IT, **_failures()},
 )
 async def evaluate_flags(
     request: Request[Any, Any, Any],
     features: NamedDependency[FeatureList],
-    facts: NamedDependency[FactsReader],
+    facts: NamedDependency[Facts],
     at: NamedDependency[datetime],
 ) -> ASGIResponse:
     """Answer about every feature."""
     question = await _question(request)
     everything = sorted(features.basic | features.add_ons)
     verdicts = await _verdicts(features, facts, everything, question, at)
-    return _answer(request, ofrep.bulk(verdicts, question.channel))
+    return answer(request, ofrep.sealed(ofrep.bulk(verdicts, question.channel)))
 
 
 async def _question(request: Request[Any, Any, Any]) -> Question:
@@ -145,31 +142,13 @@ async def _question(request: Request[Any, Any, Any]) -> Question:
 
 
 async def _verdicts(
-    features: FeatureList, facts: FactsReader, asked: Sequence[str], question: Question, at: datetime
+    features: FeatureList, facts: Facts, asked: Sequence[str], question: Question, at: datetime
 ) -> list[tuple[str, Decision | BillingError]]:
     """A verdict for each feature, in their order. Raises Unavailable where the store is needed and does not answer."""
-    known: PupilFacts | BillingError | None = None
+    known: AccountFacts | BillingError | None = None
     if ofrep.needs_facts(features, asked, question.channel):
-        known = await _facts(facts, question)
-    return [(feature, ofrep.judge(features, feature, question, known, at)) for feature in asked]
-
-
-async def _facts(facts: FactsReader, question: Question) -> PupilFacts | BillingError:
-    account = await facts.account(question.account)
-    if account is None:
-        return UnknownAccount(question.account)
-    try:
-        return account.of(question.pupil)
-    except PupilRequired as fault:
-        return fault
-
-
-def _answer(request: Request[Any, Any, Any], told: Flag | Flags) -> ASGIResponse:
-    body, etag = ofrep.sealed(told)
-    headers = {"etag": etag, "cache-control": _REVALIDATE}
-    if answers.matches(", ".join(request.headers.getall("if-none-match", [])) or None, etag):
-        return ASGIResponse(status_code=304, headers=headers)
-    return ASGIResponse(body=body, headers=headers, media_type=MediaType.JSON)
+        known = await facts.account(question.account, strong=question.strong) or UnknownAccount(question.account)
+    return [(feature, ofrep.verdict(features, feature, question, known, at)) for feature in asked]
 
 
 def _tell(request: AnyRequest, fault: Exception) -> Response[bytes]:
@@ -219,7 +198,7 @@ def _either_key(app: ASGIApp) -> ASGIApp:
 ofrep_router = Router(
     path="/ofrep/v1/evaluate",
     route_handlers=[evaluate_flag, evaluate_flags],
-    guards=[requires("entitlements:read")],
+    guards=[requires("entitlements:read", QUESTIONS)],
     middleware=[_either_key],
     exception_handlers={Exception: _tell},
     tags=["OpenFeature (OFREP)"],

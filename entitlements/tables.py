@@ -1,15 +1,32 @@
-"""The facts on which every answer rests: accounts, their pupils, the pupils' grants, the schools' blocks."""
+"""The facts on which every answer rests: accounts, their pupils, the pupils' grants, the schools' blocks; and the log
+of what changed in them."""
 
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
 
 from billing.kernel.db import Base
 
 _REF = r"~ '^[A-Za-z0-9._:-]{1,64}$'"
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's number of a transaction, never used twice."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name."""
+        return "xid8"
+
+
+cast("dict[str, Any]", ischema_names)["xid8"] = Xid8  # so that the schema can be read back and compared
 
 
 class AccountRow(Base):
@@ -74,6 +91,8 @@ class GrantRow(Base):
         CheckConstraint("end_reason is null or (bound and until is not null)", name="closed"),
         Index("ix_entitlement_grant_pupil", "pupil"),
         Index("ix_entitlement_grant_origin", "origin"),
+        Index("ix_entitlement_grant_until", "until", "id", postgresql_where="until is not null"),
+        Index("ix_entitlement_grant_later", "since", "id", postgresql_where="since > created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -86,3 +105,65 @@ class GrantRow(Base):
     bound: Mapped[bool] = mapped_column(server_default="true")
     end_reason: Mapped[str | None]
     created_at: Mapped[datetime]
+
+
+class ChangeRow(Base):
+    """One write that changes what an answer says, in the transaction of that write; nobody ever changes it.
+
+    `account` alone: that account; `account` and `pupil`: that pupil of that account; `pupil` alone: the pupil for every
+    account linked to it; `school`: all its pupils. `changed_at` and `effective_at` are instants of the product's clock,
+    null where the writer was not told one; `recorded_at` is the database's own. Kept for a day.
+    """
+
+    __tablename__ = "entitlement_change"
+    __table_args__ = (
+        CheckConstraint("(school is null) = (num_nonnulls(account, pupil) > 0)", name="whom"),
+        Index("ix_entitlement_change_xid", "xid"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    xid: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
+    account: Mapped[str | None]
+    pupil: Mapped[str | None]
+    school: Mapped[str | None]
+    cause: Mapped[str]
+    changed_at: Mapped[datetime | None]
+    effective_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class NewsRow(Base):
+    """A change as strangers may follow it: numbered without a gap after it was committed. Kept for 30 days.
+
+    `account` null: whoever it was has left since, and nobody was reading (R88).
+    """
+
+    __tablename__ = "entitlement_news"
+    __table_args__ = (CheckConstraint("seq > 0", name="seq"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account: Mapped[str | None]
+    pupil: Mapped[str | None]
+    cause: Mapped[str]
+    changed_at: Mapped[datetime]
+    effective_at: Mapped[datetime]
+
+
+class NumberingRow(Base):
+    """How far numbering has come; there is only one, and whoever numbers holds its lock.
+
+    `seen` is PostgreSQL's snapshot of the transactions whose changes are numbered. Changes by time alone are told up to
+    `swept_until`; of those of that very instant, up to `swept_key`. `followed_at`: when a follower of the log was last
+    connected, by the database's clock; `read_at`: when the news were last read, to the hour, by the product's.
+    """
+
+    __tablename__ = "entitlement_numbering"
+    __table_args__ = (CheckConstraint("is_only", name="is_only"), CheckConstraint("seq >= 0", name="seq"))
+
+    is_only: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    seq: Mapped[int]
+    seen: Mapped[str]
+    swept_until: Mapped[datetime | None]
+    swept_key: Mapped[str] = mapped_column(server_default="")
+    followed_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]

@@ -7,15 +7,14 @@ signature is paid for once and not at every question.
 
 from collections import OrderedDict
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
 import msgspec
 
-from billing.kernel.errors import NotFound
+from billing.kernel.errors import NotFound, Unavailable
 from billing.kernel.signing import SigningKeys
-from entitlements.answers import Sealed
+from entitlements.answers import Sealed, tag_of
 
 LONGEST: Final = timedelta(hours=24)
 """How long a token may be trusted at most, whatever happens meanwhile."""
@@ -47,16 +46,18 @@ class Tokens:
         self._kept: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
 
     def of(self, account: str, plain: Sealed, valid_until: datetime | None, at: datetime) -> Sealed:
-        """The plain answer, made at `at`, as a token. Raises NotFound where nothing can be signed.
+        """The plain answer, made at `at`, as a token. Raises NotFound where nothing can be signed, and Unavailable for
+        a stale answer: what is signed is trusted for hours, and nobody can take it back.
 
         Two tokens with the same validator say the same and end together; only when they were signed may differ.
         """
         if self._keys.kid is None:
             raise NotFound("Answers are not signed here: no signing key is set.")
         exp = ends_at(account, valid_until, at)
+        if plain.stale:
+            raise Unavailable("Rights cannot be looked up at this moment.", code="store_unavailable", retry_after=2)
         told = f"{plain.etag} {exp} {self._keys.kid} {self._issuer} {self._audience}"
-        tag = blake2b(told.encode(), digest_size=12).hexdigest()
-        return Sealed(self._token(account, plain, exp, at), f'W/"{tag}"', plain.cache_control)
+        return Sealed(self._token(account, plain, exp, at), "W/" + tag_of(told.encode()), plain.cache_control)
 
     def _token(self, account: str, plain: Sealed, exp: int, at: datetime) -> bytes:
         kept = self._kept.get(plain.etag)

@@ -74,7 +74,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The address of a fresh database with all tables and nothing in them, gone when the test is over."""
     name = f"test_{next(_numbers)}"
-    asyncio.run(administer(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    asyncio.run(administer(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     yield postgres.url(name)
     asyncio.run(administer(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
 

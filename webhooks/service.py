@@ -7,16 +7,15 @@ from typing import Final, Literal
 import msgspec
 import structlog
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.db import wake
 from billing.kernel.metrics import EVENTS
 from billing.kernel.outbox import backoff
 from webhooks.inbox import EventRow
+from webhooks.keeping import HANDLE, keep_all, tell_of
 from webhooks.translate import Head, Target, target_in
 
-HANDLE: Final = "webhooks.handle"
 LEASE: Final = timedelta(minutes=2)
 MOST_TRIES: Final = 12
 
@@ -36,33 +35,12 @@ class Claimed(msgspec.Struct, frozen=True):
 
 async def keep(session: AsyncSession, head: Head, at: datetime) -> bool:
     """Keep a genuine event; answers whether it is the first copy. One in trouble waits for people (S03, S09)."""
-    state = "new" if head.trouble is None else "parked"
-    statement = (
-        insert(EventRow)
-        .values(
-            id=head.id,
-            type=head.type,
-            object_id=head.object_id,
-            api_version=head.api_version,
-            livemode=head.livemode,
-            account=head.account,
-            body=head.body,
-            received_at=at,
-            state=state,
-            tries=0,
-            due_at=at,
-            note=head.trouble,
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(EventRow.id)
-    )
-    is_new = await session.scalar(statement) is not None
-    if is_new and head.trouble is None:
+    connection = await session.connection()
+    await connection.execute(select(1))  # the transaction has begun
+    new = await keep_all((await connection.get_raw_connection()).driver_connection, [(head, at)])
+    if tell_of([head], new):
         wake(session, (HANDLE,))
-    elif is_new:
-        EVENTS.labels("parked").inc()
-        log.error("event_parked", event_id=head.id, trouble=head.trouble)
-    return is_new
+    return bool(new)
 
 
 async def claim(session: AsyncSession, at: datetime, limit: int) -> list[Claimed]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime
+from functools import lru_cache
 
 from billing.kernel.days import day_of, end_of
 from billing.kernel.errors import Fault
@@ -16,11 +17,16 @@ def is_address(text: str) -> bool:
     if len(text) > _LONGEST_ADDRESS or not _ADDRESS.match(text) or not text.isprintable():
         return False
     local, _, host = text.rpartition("@")
+    return local.isascii() and _is_host(host)
+
+
+@lru_cache(maxsize=1024)
+def _is_host(name: str) -> bool:
     try:
-        ascii_host = host.encode("idna").decode()
+        ascii_name = name.encode("idna").decode()
     except UnicodeError:
         return False
-    return local.isascii() and bool(re.match(r"^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$", ascii_host))
+    return bool(re.match(r"^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$", ascii_name))
 
 
 def address_faults(email: str, guardian_email: str | None) -> tuple[Fault, ...]:

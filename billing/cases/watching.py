@@ -13,6 +13,7 @@ from billing.cases.rules import RULES
 from billing.cases.service import case_id
 from billing.cases.tables import CaseRow
 from billing.kernel import audit
+from billing.kernel.unsaid import first_unsaid
 
 _WARSAW: Final = "Europe/Warsaw"
 _BATCH: Final = 100
@@ -74,8 +75,7 @@ def _waiting(kind: str, found: Sequence[Any], at: datetime) -> Waiting:
 
 def _first_unsaid() -> Any:
     """The first step of a case that nobody was warned of; null: none."""
-    unsaid = (func.nullif(func.greatest(step, CaseRow.warned_at), CaseRow.warned_at) for step in _steps())
-    return func.least(*unsaid)
+    return first_unsaid(_steps(), CaseRow.warned_at)
 
 
 def _steps() -> list[Any]:

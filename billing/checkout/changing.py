@@ -16,6 +16,7 @@ from billing.catalog.rules import offer_at
 from billing.catalog.values import Catalogue
 from billing.checkout.renewing import CHANGE, apply_subscription
 from billing.kernel import audit
+from billing.kernel.days import day_of
 from billing.kernel.db import Database
 from billing.kernel.ids import new_id, public
 from billing.payments import calls
@@ -28,7 +29,10 @@ from billing.subscriptions.renewing import CannotChange
 from billing.subscriptions.rows import Renewal, RenewalChange
 
 GOOD_FOR: Final = timedelta(minutes=30)
-"""How long after it was shown a change may be accepted."""
+"""How long after it was shown a change may be accepted, on the same Warsaw day: the next charge is counted from it."""
+
+TOO_EARLY: Final = "too_early"
+"""Why a change that would owe money is refused: near the period's end it can be had."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +76,10 @@ async def preview(
     wanted = _request(planned, facts, name, at, amount=0, key=f"preview-{planned.id.hex}")
     found = await gateway.renewals.preview_change(wanted)
     if found.amount < LEAST_PAYABLE:
-        raise CannotChange("The change would charge too little, or owe you money; it can be made at the period's end.")
+        raise CannotChange(
+            "The change would charge too little, or owe you money; it can be made at the period's end.",
+            reason=TOO_EARLY,
+        )
     async with database.begin() as session:
         planned.amount = found.amount
         session.add(planned)
@@ -83,9 +90,10 @@ async def preview(
 
 
 async def make_change(database: Database, gateway: Gateway, key: UUID, at: datetime, yes: Yes | None = None) -> str:
-    """Make a change that was shown, and charge what was shown; answers `done`, or `refused` where the bank said no, or
-    the call surely had no effect, and then nothing is changed. Another interval needs its own `yes` (R64). Raises
-    CannotChange without it, when it was shown too long ago, or something else was changed since."""
+    """Make a change that was shown, and charge what was shown. Answers `done`; `accepted` while that is not known; or
+    `refused` where the bank said no, or the call surely had no effect, and then nothing is changed. Another interval
+    needs its own `yes` (R64). Raises CannotChange without it, when it was shown too long ago, or something else was
+    changed since."""
     async with database.begin() as session:
         planned = await rows.change(session, key)
         row = await wishes.lock(session, planned.renewal_id)
@@ -144,7 +152,8 @@ async def _check_pupil(session: AsyncSession, row: Renewal, pupil: str, at: date
 async def _accept(session: AsyncSession, row: Renewal, planned: RenewalChange, yes: Yes | None, at: datetime) -> None:
     stands = await periods.standing_of(session, row, at)
     is_same = (row.period_end or at) > at and planned.quantity == len(row.pupils) + (planned.pupil is not None)
-    if at - planned.created_at > GOOD_FOR or not is_same or stands.state != "active" or row.pushed != row.revision:
+    is_fresh = at - planned.created_at <= GOOD_FOR and day_of(at) == day_of(planned.created_at)
+    if not is_fresh or not is_same or stands.state != "active" or row.pushed != row.revision:
         raise CannotChange("It was shown too long ago; look again.", state=stands.state)
     if planned.pupil is not None:
         await _check_pupil(session, row, planned.pupil, at)

@@ -5,12 +5,13 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.cases import service as cases
 from billing.checkout import rules
 from billing.checkout.renewing_orders import bind_subscription
 from billing.checkout.service import INTENT, close, first_instant, lock_order, order_id
 from billing.checkout.tables import OrderRow
 from billing.kernel import audit, outbox
-from billing.kernel.days import day_of
+from billing.kernel.days import day_of, end_of
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import parse
 from billing.kernel.money import VatMethod
@@ -51,19 +52,35 @@ async def apply_checkout(session: AsyncSession, facts: Checkout, at: datetime) -
         order.session_expires_at, order.session_url, order.check_at = min(facts.expires_at, at), None, None
         return "page_expired"
     if order.state in rules.OPEN and facts.status == "complete":
-        return _unpaid(session, order, at, has_failed=facts.payment_failed)
+        return await _unpaid(session, order, at, has_failed=facts.payment_failed)
     return order.state
 
 
-def _unpaid(session: AsyncSession, order: OrderRow, at: datetime, *, has_failed: bool) -> str:
-    """Completed is not paid: we wait for the bank, or it has said no (R53)."""
+async def _unpaid(session: AsyncSession, order: OrderRow, at: datetime, *, has_failed: bool) -> str:
+    """Completed is not paid: we wait for the bank, or it has said no (R53). Where it takes days, a person looks."""
     if has_failed:
         close(session, order, "failed", at)
+        await _waits_no_more(session, order, at)
         outbox.put(session, "order.failed", at, order=order_id(order), account=order.account)
         return "failed"
     if order.state == "incomplete":
         close(session, order, "pending", at)
+    if at - order.created_at >= rules.PENDING_AT_MOST:
+        await cases.open_case(
+            session, "finding", _waiting(order), at, order=order_id(order), account=order.account,
+            due_at=end_of(day_of(at)), cause="bank_says_nothing", amount=order.total,
+        )  # fmt: skip
     return "pending"
+
+
+def _waiting(order: OrderRow) -> str:
+    return f"{order_id(order)}:waiting"
+
+
+async def _waits_no_more(session: AsyncSession, order: OrderRow, at: datetime) -> None:
+    await cases.close_about(
+        session, "finding", _waiting(order), "explained", at, f"The bank has answered: {order.state}"
+    )
 
 
 async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at: datetime) -> str:
@@ -87,6 +104,7 @@ async def _paid(session: AsyncSession, order: OrderRow, facts: PaymentFacts, at:
     if is_first:
         order.paid_at = facts.captured_at
         close(session, order, "paid", at)
+        await _waits_no_more(session, order, at)
     begun = await _begin(session, order, facts.captured_at, at) if fate == "fulfil" else []
     owed = payment.amount - order.unit_gross * len(begun)
     if owed:

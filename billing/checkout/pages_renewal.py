@@ -13,7 +13,7 @@ from billing.kernel.pages import Message, Page, show, tell
 from billing.kernel.speech import Speech
 
 RenewalState = Literal["on", "off", "past_due", "paused", "ended"]
-Done = Literal["off", "on", "pause", "resume", "price"]
+Done = Literal["off", "on", "pause", "resume", "price", "change"]
 
 
 class Rise(Struct, frozen=True, kw_only=True):
@@ -45,6 +45,7 @@ class RenewalPage(Page, frozen=True, kw_only=True):
     may_pause: bool = False
     may_resume: bool = False
     may_change_card: bool = False
+    change_url: str | None = None
     done: Done | None = None
 
 

@@ -3,8 +3,7 @@
 No login: who holds the link of the order may stop paying for it (R67). Opening a page changes nothing.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,55 +14,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import Catalogue
 from billing.checkout import pages_renewal as pages
-from billing.checkout import service, showing, showing_renewal
+from billing.checkout import service, showing_change, showing_renewal
 from billing.checkout.documents import TERMS_VERSION
-from billing.checkout.opening import Desk, open_order
+from billing.checkout.opening_renewal import RenewalDesk, open_renewal
 from billing.checkout.pages import renewal_consent
-from billing.checkout.showing_renewal import Standing
+from billing.checkout.routes_change import change_pages
 from billing.kernel.db import Database
 from billing.kernel.errors import Conflict
-from billing.kernel.ids import new_id
+from billing.kernel.ids import new_id, parse
 from billing.kernel.pages import Page
 from billing.kernel.web import AnyRequest
-from billing.kernel.web_pages import Html, Site, go, page, speech_of
+from billing.kernel.web_pages import Html, Site, go
 from billing.payments.facts import ProviderError
 from billing.payments.gateway import Gateway
-from billing.subscriptions import consents, renewing
+from billing.subscriptions import consents, renewing, rows
+from billing.subscriptions.wishes import PREFIX
 
 HOLDER = "order_holder"
 """Who acts here, for the audit: somebody with the link of the order."""
 
-
-class _Desk(Desk, frozen=True):
-    """An order whose link is good, and how its renewal stands."""
-
-    found: Standing
-
-    @property
-    def renewal(self) -> str:
-        """The page of the renewal."""
-        return f"{self.here}/renewal"
-
-
-async def _open(
-    request: AnyRequest, session: AsyncSession, token: str, site: Site, catalogue: Catalogue, at: datetime,
-    form: Mapping[str, Any] | None = None,
-) -> _Desk | Html:  # fmt: skip
-    """The renewal behind a link, or the page that helps."""
-    desk = await open_order(request, session, token, site, form)
-    if isinstance(desk, Response):
-        return desk
-    found = await showing_renewal.standing(session, service.order_id(desk.order), catalogue, at)
-    if found is None:
-        speech = speech_of(request)
-        return page(site, showing.gone(site.seller, speech, "unknown"), speech, 404)
-    return _Desk(**msgspec.structs.asdict(desk), found=found)
-
-
-def _go(desk: _Desk, done: str | None = None) -> Response[Any]:
-    """Back to the page of the renewal, which tells the truth."""
-    told = f"&done={done}" if done else ""
-    return go(f"{desk.renewal}?lang={desk.speech.locale}{told}")
+_JUST_NOW = timedelta(hours=1)
+"""How long the page may say that a change has been made: it was shown, and ordered within half an hour."""
 
 
 @get("/orders/{token:str}/renewal", operation_id="showRenewal", include_in_schema=False)
@@ -72,10 +43,15 @@ async def show_renewal(
     site: NamedDependency[Site], catalogue: NamedDependency[Catalogue],
 ) -> Html:  # fmt: skip
     """Paid through, next charge, state, and every control one click away (R67)."""
-    desk = await _open(request, session, token, site, catalogue, at)
+    desk = await open_renewal(request, session, token, site, catalogue, at)
     if isinstance(desk, Response):
         return desk
-    shown = showing_renewal.renewal(desk.found, desk.order, token, site.seller, request.query_params.get("done"))
+    changes = await showing_change.changes_of(session, desk.found, catalogue, at)
+    key = parse(PREFIX, desk.found.view.renewal)
+    shown = showing_renewal.renewal(
+        desk.found, desk.order, token, site.seller, request.query_params.get("done"), may_change=bool(changes),
+        has_changed=await rows.has_changed(session, key, at - _JUST_NOW),
+    )  # fmt: skip
     return desk.answer(pages.renewal_page(shown, desk.speech))
 
 
@@ -86,7 +62,7 @@ async def change_renewal(
     catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Off, on, pause or resume: written down at once, whatever the provider does; a second click changes nothing."""
-    desk = await _open(request, session, token, site, catalogue, at, data)
+    desk = await open_renewal(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     act = str(data.get("act", ""))
@@ -94,11 +70,11 @@ async def change_renewal(
         async with session.begin_nested():
             await _act(session, act, desk, catalogue, at)
     except Conflict:
-        return _go(desk)
-    return _go(desk, act)
+        return go(desk.back())
+    return go(desk.back(act))
 
 
-async def _act(session: AsyncSession, act: str, desk: _Desk, catalogue: Catalogue, at: datetime) -> None:
+async def _act(session: AsyncSession, act: str, desk: RenewalDesk, catalogue: Catalogue, at: datetime) -> None:
     row = await renewing.find(session, desk.found.view.renewal, lock=True)
     if act == "off":
         await renewing.turn_off(session, row, at, actor=HOLDER)
@@ -118,12 +94,12 @@ async def show_price(
     site: NamedDependency[Site], catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Both prices and an unticked box (R66); where no price waits for a yes, the page of the renewal."""
-    desk = await _open(request, session, token, site, catalogue, at)
+    desk = await open_renewal(request, session, token, site, catalogue, at)
     if isinstance(desk, Response):
         return desk
     rise = desk.found.rise
     if rise is None:
-        return _go(desk)
+        return go(desk.back())
     shown = showing_renewal.price(desk.found, rise, desk.order, token, site.seller)
     return desk.answer(pages.price_page(shown, desk.speech))
 
@@ -135,12 +111,12 @@ async def agree_to_price(
     catalogue: NamedDependency[Catalogue],
 ) -> Response[Any]:  # fmt: skip
     """Agree to exactly the price that was shown; another one is shown again first (R66, R85)."""
-    desk = await _open(request, session, token, site, catalogue, at, data)
+    desk = await open_renewal(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     rise, unit = desk.found.rise, desk.found.view.needs_consent
     if rise is None or unit is None:
-        return _go(desk)
+        return go(desk.back())
     shown = showing_renewal.price(desk.found, rise, desk.order, token, site.seller)
     if "renew" not in data:
         shown = msgspec.structs.replace(shown, errors=(pages.blank_consent_error(desk.speech),))
@@ -158,7 +134,7 @@ async def agree_to_price(
     await renewing.agreed_again(session, row, catalogue, at, actor=HOLDER)
     if was_on:
         renewing.say(session, row, "renewal.agreed", at)
-    return _go(desk, "price")
+    return go(desk.back("price"))
 
 
 @post("/orders/{token:str}/renewal/card", operation_id="changeCard", include_in_schema=False, status_code=303)
@@ -169,12 +145,12 @@ async def change_card(
 ) -> Response[Any]:  # fmt: skip
     """To the provider's own page, where the card is changed: we never see its number."""
     async with database.begin() as session:
-        desk = await _open(request, session, token, site, catalogue, at, data)
+        desk = await open_renewal(request, session, token, site, catalogue, at, data)
     if isinstance(desk, Response):
         return desk
     customer = desk.found.customer
     if customer is None or desk.found.state == "ended":
-        return _go(desk)
+        return go(desk.back())
     back, locale = f"{site.public_url}{desk.renewal}", "en" if desk.speech.locale == "en" else "pl"
     try:
         url = await gateway.renewals.portal(customer, back, locale, f"portal-{new_id(at).hex}")
@@ -184,4 +160,6 @@ async def change_card(
     return go(url)
 
 
-renewal_pages = Router("/", route_handlers=[show_renewal, change_renewal, show_price, agree_to_price, change_card])
+renewal_pages = Router(
+    "/", route_handlers=[show_renewal, change_renewal, show_price, agree_to_price, change_card, change_pages]
+)

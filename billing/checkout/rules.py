@@ -29,6 +29,10 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
     }
 )
 
+PENDING_AT_MOST = timedelta(days=3)
+"""A bank answers within a minute (BLIK) or when the buyer returns (P24); an ordinary transfer behind P24 takes up to
+two banking days. What waits longer is for a person to look at: `docs/decisions.md`."""
+
 FIRST_CHECK = timedelta(minutes=1)
 HOURLY_UNTIL, QUARTERLY_UNTIL = 30, 42
 

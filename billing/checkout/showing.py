@@ -20,7 +20,7 @@ from billing.kernel.money import vat_of
 from billing.kernel.pages import Seller
 from billing.kernel.speech import Speech
 from billing.payments import refunds
-from billing.payments.rules import Refund
+from billing.payments.rules import FINAL, Refund
 from billing.subscriptions import service as subscriptions
 
 PLAN = "plan"
@@ -151,7 +151,7 @@ async def order(
 ) -> OrderPage:  # fmt: skip
     """The truth about an order, as the database has it; showing it grants nothing (R55)."""
     given_back = await refunds.refunds_of(session, service.order_id(row))
-    counting = [refund for refund in given_back if refund.state not in {"failed", "canceled"}]
+    counting = [refund for refund in given_back if refund.state not in FINAL]
     held = await subscriptions.of_order(session, service.order_id(row))
     in_force = [right for right in held if subscriptions.is_in_force(right, at)]
     returned = sum(refund.amount for refund in counting)

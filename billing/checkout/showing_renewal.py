@@ -23,6 +23,7 @@ _SHOWS: dict[Done, tuple[RenewalState, ...]] = {
     "pause": ("paused",),
     "resume": ("on",),
     "price": ("on", "past_due"),
+    "change": ("on",),
 }
 """In which states a page may say that something was just done: never against the truth."""
 
@@ -99,10 +100,14 @@ def line_of(found: Standing, token: str) -> RenewalLine:
     )
 
 
-def renewal(found: Standing, order: OrderRow, token: str, seller: Seller, done: str | None) -> RenewalPage:
-    """The page of a renewal with the controls that make sense now."""
+def renewal(
+    found: Standing, order: OrderRow, token: str, seller: Seller, done: str | None, *, may_change: bool = False,
+    has_changed: bool = False,
+) -> RenewalPage:  # fmt: skip
+    """The page of a renewal with the controls that make sense now; `has_changed`: a change was just made."""
     view, state = found.view, found.state
     is_true = done in _SHOWS and state in _SHOWS[done] and not (done == "price" and found.rise)
+    is_true = is_true and (done != "change" or has_changed)
     return RenewalPage(
         seller=seller,
         address=f"/orders/{token}/renewal",
@@ -121,6 +126,7 @@ def renewal(found: Standing, order: OrderRow, token: str, seller: Seller, done: 
         may_turn_on=view.may_turn_on,
         may_pause=view.may_pause,
         may_resume=view.may_resume,
+        change_url=f"/orders/{token}/renewal/change" if may_change else None,
         may_change_card=state != "ended" and found.customer is not None,
         done=cast("Done", done) if is_true else None,
     )

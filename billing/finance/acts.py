@@ -63,7 +63,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     fields: tuple[Field, ...]
     read: Callable[[Form, datetime], Given]
-    do: Callable[[AsyncSession, str, Given, Desk, datetime], Awaitable[None]]
+    do: Callable[[AsyncSession, str, Given, Desk, datetime], Awaitable[str]]
+    """Answers what the page that follows says: a key of `DONE`."""
 
 
 def _read_withdrawal(form: Form, at: datetime) -> Given:
@@ -75,9 +76,10 @@ def _read_withdrawal(form: Form, at: datetime) -> Given:
     }
 
 
-async def _withdraw(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> None:
+async def _withdraw(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> str:
     terms = withdrawing.terms_of(desk.catalogue, desk.secret)
-    await withdrawing.enter_withdrawal(session, order, terms, by=desk.actor, at=at, **given)
+    told = await withdrawing.enter_withdrawal(session, order, terms, by=desk.actor, at=at, **given)
+    return "done_withdrawal_late" if told.state == "late" else "done_withdrawal"
 
 
 def _read_refund(form: Form, _: datetime) -> Given:
@@ -88,18 +90,21 @@ def _read_refund(form: Form, _: datetime) -> Given:
     }
 
 
-async def _refund(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> None:
+async def _refund(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> str:
     reason = cast("StaffReason", given["reason"])
     limit = desk.catalogue.order.refund_limit
-    await goodwill.propose(session, order, given["amount"], reason, desk.actor, given["why"], at, limit=limit)
+    asked = (given["amount"], reason, desk.actor, given["why"], at)
+    proposal = await goodwill.propose(session, order, *asked, limit=limit)
+    return "done_refund" if proposal.refund is not None else "done_refund_proposed"
 
 
 def _read_complaint(form: Form, at: datetime) -> Given:
     return {"received_on": form.day("received_on", latest=day_of(at)), "text": form.text("text")}
 
 
-async def _complain(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> None:
+async def _complain(session: AsyncSession, order: str, given: Given, desk: Desk, at: datetime) -> str:
     await complaints.register(session, given["text"], given["received_on"], desk.actor, desk.secret, at, order=order)
+    return "done_complaint"
 
 
 ACTS: Final[Mapping[str, Act]] = {

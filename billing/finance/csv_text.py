@@ -56,6 +56,6 @@ def lines(rows: Iterable[Iterable[Cell]]) -> str:
     return written.getvalue()
 
 
-def file_name(stem: str, on: date) -> str:
-    """A Content-Disposition that no name can break out of (S58): the stem is ours, never a visitor's."""
-    return f'attachment; filename="{stem}-{on.isoformat()}.csv"'
+def file_name(stem: str, on: date, kind: str = "csv") -> str:
+    """A Content-Disposition that no name can break out of (S58): stem and kind are ours, never a visitor's."""
+    return f'attachment; filename="{stem}-{on.isoformat()}.{kind}"'

@@ -49,8 +49,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 Effect = Callable[[AsyncSession, Case, Decision, Room, datetime], Awaitable[None]]
 
 
-async def decide(room: Room, case: str, wanted: Decision, at: datetime) -> None:
-    """End a case, or propose how. Raises UnknownCase, NotAnOutcome, SecondPersonNeeded, Conflict."""
+async def decide(room: Room, case: str, wanted: Decision, at: datetime) -> str:
+    """End a case, or propose how; answers the state it has then. Raises UnknownCase, NotAnOutcome,
+    SecondPersonNeeded, Conflict."""
     if wanted.outcome in BY_OTHERS:
         raise Conflict("Nobody here decides that.", code="not_an_outcome")
     async with room.database.begin() as session:
@@ -60,6 +61,8 @@ async def decide(room: Room, case: str, wanted: Decision, at: datetime) -> None:
             await _EFFECTS.get(cast("Kind", row.kind), _nothing_else)(session, row, wanted, room, at)
     if asks_the_provider:
         await apply_finding(room.database, room.gateway, case, wanted.actor, wanted.reason, at)
+    async with room.database.begin() as session:
+        return (await cases.find_case(session, case)).state
 
 
 async def _nothing_else(session: AsyncSession, row: Case, wanted: Decision, _: Room, at: datetime) -> None:
@@ -111,4 +114,17 @@ async def facts_of(session: AsyncSession, row: Case, secret: str) -> list[tuple[
         texts = (("complaint_text", complaints.text_of(complaint, secret)),
                  ("answer_text", complaints.answer_of(complaint, secret)))  # fmt: skip
         facts += [(name, text) for name, text in texts if text]
+    if row.kind == "invoice_request":
+        facts += await _buyer_of(session, row, secret)
     return facts
+
+
+async def _buyer_of(session: AsyncSession, row: Case, secret: str) -> list[tuple[str, Any]]:
+    """Whom the invoice names, opened to be read; nothing once it was refused, and so forgotten."""
+    request = await invoices.find(session, row.about)
+    if request.buyer is None:
+        return []
+    buyer = invoices.buyer_in(request, secret)
+    told = (("buyer_name", buyer.name), ("buyer_address", f"{buyer.street}, {buyer.town}"),
+            ("buyer_email", buyer.email), ("buyer_nip", buyer.nip))  # fmt: skip
+    return [(name, text) for name, text in told if text]

@@ -56,6 +56,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     staff: Staff | None
     path: str
     query: str = ""
+    done: str | None = None
+    """What this person has just done: a key of the words."""
 
     @property
     def speech(self) -> Speech:

@@ -8,7 +8,7 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.params import FromPath
-from litestar.response import Redirect, Stream
+from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import Catalogue
@@ -26,8 +26,9 @@ from billing.kernel.db import Database
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import REF_PATTERN, parse
 from billing.kernel.web import AnyRequest
+from billing.kernel.web_pages import go
+from entitlements.facts import Facts
 from entitlements.features import FeatureList
-from entitlements.reader import FactsReader
 
 _LETTER_STATES = ("planned", "handed_over", "bounced", "dropped", "parked")
 _EVENT_STATES = ("new", "done", "ignored", "parked")
@@ -45,7 +46,7 @@ async def show_list(
     wanted, found = asked.filters, asked.search
     only_text = wanted == Filters(q=wanted.q, size=wanted.size)
     if found is not None and found.jump is not None and only_text:
-        return Redirect(found.jump, status_code=303, headers={"Cache-Control": "no-store"})
+        return go(found.jump)
     page = await rows.page_of(session, asked, wanted.after, wanted.size + 1)
     shown, staff = page[: wanted.size], staff_of(request)
     linked = await rows.accounts_of(session, [pupil for row in shown if row.account is None for pupil in row.pupils])
@@ -108,7 +109,7 @@ async def show_account(
     session: NamedDependency[AsyncSession],
     at: NamedDependency[datetime],
     catalogue: NamedDependency[Catalogue],
-    facts: NamedDependency[FactsReader],
+    facts: NamedDependency[Facts],
     features: NamedDependency[FeatureList],
 ) -> Response[Any]:
     """Who it is, why each right holds or not, and everything that happened (R118)."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
@@ -18,19 +19,43 @@ from billing.finance.deciding import Decision, Room
 from billing.finance.forms import Form
 from billing.finance.queries import cases
 from billing.finance.queries.cases import OrderHead
-from billing.finance.routes_door import EXCEPTION_HANDLERS, answer, check_form, frame_of, requires_role, staff_of
+from billing.finance.routes_door import (
+    EXCEPTION_HANDLERS,
+    answer,
+    check_form,
+    frame_of,
+    go_done,
+    requires_role,
+    staff_of,
+)
 from billing.finance.service import note_view
 from billing.finance.words import Words
 from billing.invoices.rules import PATHS, Path
 from billing.kernel.days import day_of
 from billing.kernel.db import Database
-from billing.kernel.errors import Invalid, NotFound
+from billing.kernel.errors import Conflict, Invalid, NotFound
 from billing.kernel.ids import parse
 from billing.kernel.web import AnyRequest
-from billing.kernel.web_pages import Site, go
+from billing.kernel.web_pages import Site
 from billing.payments.gateway import Gateway
 
 MOST = 200
+
+
+class Sent(NamedTuple):
+    """A form as it came back: what was typed, what is wrong with it, or why the act was refused (an error's code).
+    Nothing that was typed is lost."""
+
+    given: Mapping[str, str] = MappingProxyType({})
+    faults: Mapping[str, str] = MappingProxyType({})
+    refusal: str | None = None
+
+    @property
+    def status(self) -> int:
+        """What the page says of it in HTTP."""
+        return 409 if self.refusal else 422 if self.faults else 200
+
+
 _LABELS = {
     "outcome": "outcome", "reason": "reason_why", "answer": "answer_text", "agreed_on": "agreed_on",
     "path": "invoice_path", "number": "invoice_number", "ksef_number": "ksef_number",
@@ -59,7 +84,7 @@ async def show_case(
     at: NamedDependency[datetime],
 ) -> Response[Any]:
     """One case, with what is known of it and how it may end."""
-    return await _case_page(request, session, site, case, at, {}, {})
+    return await _case_page(request, session, site, case, at, Sent())
 
 
 @post("/cases/{case:str}", operation_id="staffDecide", include_in_schema=False, status_code=303)
@@ -84,18 +109,22 @@ async def decide_case(
         number=form.text("number", required=False, longest=100),
         ksef_number=form.text("ksef_number", required=False, longest=60),
     )
+    refusal = None
     if not form.faults:
         room = Room(database=database, gateway=gateway, secret=site.secret)
-        await deciding.decide(room, case, wanted, at)
-        return go(f"/finance/cases/{case}")
+        try:
+            state = await deciding.decide(room, case, wanted, at)
+        except Conflict as fault:
+            refusal = fault.code
+        else:
+            return go_done(request, f"/finance/cases/{case}", f"done_{state}")
     async with database.begin() as session:
-        return await _case_page(request, session, site, case, at, fields, form.faults)
+        return await _case_page(request, session, site, case, at, Sent(fields, form.faults, refusal))
 
 
 async def _case_page(
-    request: AnyRequest, session: AsyncSession, site: Site, case: str, at: datetime, given: Mapping[str, str],
-    faults: Mapping[str, str],
-) -> Response[Any]:  # fmt: skip
+    request: AnyRequest, session: AsyncSession, site: Site, case: str, at: datetime, sent: Sent
+) -> Response[Any]:
     row = await find_case(session, case)
     staff, frame = staff_of(request), frame_of(request)
     note_view(session, staff, case, at, **({"account": row.account} if row.account else {}))
@@ -110,11 +139,12 @@ async def _case_page(
         paths=[(path, w.code(f"{path}_path")) for path in PATHS],
         history=await cases.history(session, case),
         may_decide=rules.may(staff.role, "POST", "/finance/cases/{case}"),
-        given=given,
-        faults=faults,
+        given=sent.given,
+        faults=sent.faults,
+        refusal=sent.refusal,
         labels={name: w(word) for name, word in _LABELS.items()},
     )
-    return answer(request, html, 422 if faults else 200)
+    return answer(request, html, sent.status)
 
 
 @get("/orders/{order:str}/{act:str}", operation_id="staffAct", include_in_schema=False)
@@ -128,7 +158,7 @@ async def show_act(
     """The form of an act about an order."""
     wanted = _act(act)
     note_view(session, staff_of(request), order, at)
-    return await _act_page(request, session, order, wanted, {}, {})
+    return await _act_page(request, session, order, wanted, Sent())
 
 
 @post("/orders/{order:str}/{act:str}", operation_id="staffDoAct", include_in_schema=False, status_code=303)
@@ -146,29 +176,30 @@ async def do_act(
     fields = await check_form(request)
     form = Form(fields)
     head = await _head(session, order)
-    given = wanted.read(form, at)
+    given, refusal = wanted.read(form, at), None
     if not form.faults:
+        desk = Desk(catalogue, site.secret, staff_of(request).actor)
         try:
-            await wanted.do(session, head.name, given, Desk(catalogue, site.secret, staff_of(request).actor), at)
+            async with session.begin_nested():
+                done = await wanted.do(session, head.name, given, desk, at)
         except Invalid as fault:
             form.faults.update({found.pointer.lstrip("/"): "field_in_future" for found in fault.faults})
+        except Conflict as fault:
+            refusal = fault.code
         else:
-            return go(f"/finance/orders/{order}")
-    return await _act_page(request, session, order, wanted, fields, form.faults)
+            return go_done(request, f"/finance/orders/{order}", done)
+    return await _act_page(request, session, order, wanted, Sent(fields, form.faults, refusal))
 
 
-async def _act_page(
-    request: AnyRequest, session: AsyncSession, order: str, act: Act, given: Mapping[str, str],
-    faults: Mapping[str, str],
-) -> Response[Any]:  # fmt: skip
+async def _act_page(request: AnyRequest, session: AsyncSession, order: str, act: Act, sent: Sent) -> Response[Any]:
     frame = frame_of(request)
     w = Words(frame.tongue)
     fields = [field.shown(w) for field in act.fields]
     html = pages.show(
-        "act.html", frame, title=act.title, order=await _head(session, order), fields=fields, given=given,
-        faults=faults, labels={field.name: w(field.label) for field in act.fields},
+        "act.html", frame, title=act.title, order=await _head(session, order), fields=fields, given=sent.given,
+        faults=sent.faults, refusal=sent.refusal, labels={field.name: w(field.label) for field in act.fields},
     )  # fmt: skip
-    return answer(request, html, 422 if faults else 200)
+    return answer(request, html, sent.status)
 
 
 def _act(name: str) -> Act:

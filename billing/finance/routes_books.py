@@ -12,6 +12,7 @@ from billing.catalog.values import Catalogue
 from billing.finance import pages
 from billing.finance.queries import money
 from billing.finance.routes_door import EXCEPTION_HANDLERS, answer, frame_of, requires_role, staff_of
+from billing.finance.routes_invoices import invoices_router
 from billing.finance.service import note_view
 from billing.kernel.days import day_of, end_of, start_of
 from billing.kernel.web import AnyRequest
@@ -45,5 +46,8 @@ async def show_books(
 
 
 books_router = Router(
-    "/finance", route_handlers=[show_books], guards=[requires_role], exception_handlers=EXCEPTION_HANDLERS
+    "/finance",
+    route_handlers=[show_books, invoices_router],
+    guards=[requires_role],
+    exception_handlers=EXCEPTION_HANDLERS,
 )

@@ -10,21 +10,24 @@ from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.enums import MediaType
 from litestar.handlers import BaseRouteHandler
-from litestar.response import Redirect
 
 from billing.finance import pages, rules, service
 from billing.finance.openid import OpenIdClient
 from billing.finance.pages import Frame
 from billing.finance.service import Staff
 from billing.finance.words import TONGUES, Tongue, Words
+from billing.finance.words_acts import DONE
 from billing.kernel.clock import Clock
 from billing.kernel.db import Database
 from billing.kernel.errors import BillingError, Forbidden, TooMany, Unauthenticated, Unavailable
 from billing.kernel.problems import status_of
 from billing.kernel.speech import choose
 from billing.kernel.web import AnyConnection, AnyRequest
+from billing.kernel.web_pages import go
 
 LANGUAGE_COOKIE = "staff_lang"
+DONE_COOKIE = "staff_done"
+_SOON = 60
 _YEAR = 365 * 24 * 3600
 _SAFE = frozenset({"GET", "HEAD"})
 
@@ -124,8 +127,22 @@ def frame_of(request: AnyRequest) -> Frame:
     """The frame of a page that answers this request."""
     rest = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     return Frame(
-        tongue=tongue_of(request), staff=request.state.get("staff"), path=request.url.path, query=urlencode(rest)
-    )
+        tongue=tongue_of(request), staff=request.state.get("staff"), path=request.url.path, query=urlencode(rest),
+        done=_done(request),
+    )  # fmt: skip
+
+
+def _done(request: AnyRequest) -> str | None:
+    """What the form before this page has done; told once, in words of ours, whatever the cookie holds."""
+    told = request.cookies.get(entrance_of(request).cookie_name(DONE_COOKIE))
+    return told if told in DONE and request.method in _SAFE and request.state.get("staff") else None
+
+
+def go_done(request: AnyRequest, address: str, done: str) -> Response[Any]:
+    """What follows an act: a page, which says once that it was done (`done` is a key of `DONE`)."""
+    response = go(address)
+    response.set_cookie(entrance_of(request).cookie(DONE_COOKIE, done, _SOON))
+    return response
 
 
 def answer(
@@ -134,18 +151,20 @@ def answer(
     """A page with the strict headers of these rooms; a language chosen on the way is remembered."""
     tongue = tongue_of(request)
     dressed = {**pages.HEADERS, "Content-Language": tongue, **(headers or {})}
-    cookies = []
+    cookies: list[Cookie] = []
     if request.query_params.get("lang") == tongue:
         secure = entrance_of(request).is_https
         cookies = [Cookie(LANGUAGE_COOKIE, value=tongue, max_age=_YEAR, path="/finance", httponly=True, samesite="lax",
                           secure=secure)]  # fmt: skip
+    if _done(request) is not None:
+        cookies.append(entrance_of(request).cookie(DONE_COOKIE, "", 0))
     return Response(html, status_code=status, media_type=MediaType.HTML, headers=dressed, cookies=cookies)
 
 
 def to_login(request: AnyRequest, fault: Exception) -> Response[Any]:
     """Nobody is logged in: a browser that looks is led to the log-in; anything else is refused."""
     if request.method in _SAFE:
-        return Redirect("/finance/login", status_code=303, headers={"Cache-Control": "no-store"})
+        return go("/finance/login")
     return tell(request, fault)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from billing.finance.words_acts import ACT_WORDS, CASE_CODES, REFUSALS
+from billing.finance.words_acts import ACT_WORDS, CASE_CODES, DONE, REFUSALS
 from billing.finance.words_codes import CODES
 from billing.finance.words_history import ACTIONS, FACTS, LEDGER, LETTERS
 
@@ -192,6 +192,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "back_to_list": ("Wróć do wykazu", "Back to the list"),
 }
 
+_SAID: Final = WORDS | ACT_WORDS | DONE
 _KNOWN: Final = FACTS | LETTERS | LEDGER | ACTIONS | CASE_CODES | CODES
 _CAUSES: Final = LEDGER | {name: CODES[name] for name in ("payment",)}
 
@@ -205,7 +206,7 @@ class Words:
 
     def __call__(self, key: str) -> str:
         """The word of a key; an unknown key is a KeyError."""
-        return (ACT_WORDS if key in ACT_WORDS else WORDS)[key][self._column]
+        return _SAID[key][self._column]
 
     def code(self, value: str | None) -> str:
         """What a stored code means; one that has no words yet is shown as it is."""

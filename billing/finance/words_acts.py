@@ -5,6 +5,18 @@ from typing import Final
 ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "nav_cases": ("Sprawy", "Cases"),
     "nav_books": ("Księgi", "Books"),
+    "nav_invoices": ("Faktury", "Invoices"),
+    "invoices_title": ("Prośby o faktury", "Requests for invoices"),
+    "invoices_hint": (
+        "Najpierw przekaż prośby, potem pobierz dokumenty i wystaw faktury. Numer faktury wpisuje się przy sprawie.",
+        "Hand the requests over, then download the documents and issue them. The number is entered in the case.",
+    ),
+    "hand_over": ("Przekaż do systemu faktur", "Hand over to the invoicing system"),
+    "waiting_count": ("Czeka na przekazanie", "Waiting to be handed over"),
+    "download_documents": ("Pobierz przekazane dokumenty (NDJSON)", "Download what was handed over (NDJSON)"),
+    "no_invoices": ("Żadna prośba o fakturę nie czeka.", "No request for an invoice waits."),
+    "paper_kind": ("Dokument", "Document"),
+    "buyer": ("Nabywca", "Buyer"),
     "books_title": ("Księgi i wypłaty", "Books and payouts"),
     "deferred_title": ("Przychody przyszłych okresów, sezon", "Deferred revenue, season"),
     "net": ("netto", "net"),
@@ -91,6 +103,37 @@ ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "field_not_a_choice": ("Wybierz jedną z możliwości.", "Choose one of the options."),
     "field_in_future": ("Ten dzień jeszcze nie nadszedł.", "That day has not come yet."),
     "nothing_open": ("Żadna sprawa nie czeka.", "No case waits."),
+}
+
+# What has just been done, said once on the page that follows.
+DONE: Final[dict[str, tuple[str, str]]] = {
+    "done_withdrawal": (
+        "Odstąpienie zapisano. Dostęp się skończył, pieniądze wracają do kupującego.",
+        "The withdrawal is recorded. The right has ended and the money goes back to the buyer.",
+    ),
+    "done_withdrawal_late": (
+        "Zapisano, że odstąpienie przyszło po terminie. Dostęp zostaje, nadawca dostanie odpowiedź.",
+        "It is recorded that the withdrawal was late. The right stays; the sender gets an answer.",
+    ),
+    "done_refund": ("Zwrot zlecono.", "The refund is under way."),
+    "done_refund_proposed": (
+        "Zwrot zaproponowano. Czeka na zatwierdzenie przez drugą osobę.",
+        "The refund is proposed. It waits for a second person's approval.",
+    ),
+    "done_complaint": (
+        "Reklamację zarejestrowano. Termin odpowiedzi stoi przy sprawie.",
+        "The complaint is registered. Its case says by when it must be answered.",
+    ),
+    "done_proposed": (
+        "Propozycję zapisano. Sprawa czeka na drugą osobę.",
+        "The proposal is recorded. The case waits for a second person.",
+    ),
+    "done_closed": ("Rozstrzygnięcie zapisano. Sprawa jest zamknięta.", "The outcome is recorded. The case is closed."),
+    "done_handed_over": (
+        "Przekazano. Dokumenty można pobrać poniżej.",
+        "Handed over. The documents can be downloaded below.",
+    ),
+    "done_nothing": ("Nie było czego przekazać.", "There was nothing to hand over."),
 }
 
 # Why an act was refused, by the error's code.

@@ -23,10 +23,10 @@ _TRANSFER = 6
 
 
 async def hand_over(
-    session: AsyncSession, seller: Seller, secret: str, at: datetime, limit: int = 100
+    session: AsyncSession, seller: Seller, secret: str, at: datetime, limit: int = 100, *, actor: str = SYSTEM
 ) -> list[InvoiceDocument]:
-    """The documents of requests that wait, the nearest due first. A correction waits for the invoice it corrects; a
-    request whose money has all gone back in the meantime is refused."""
+    """The documents of requests that wait, the nearest due first, handed over by `actor`. A correction waits for the
+    invoice it corrects; a request whose money has all gone back in the meantime is refused."""
     found: list[InvoiceDocument] = []
     for waits in await service.waiting(session):
         if len(found) >= limit:
@@ -41,10 +41,16 @@ async def hand_over(
             await service.refuse(session, invoice_id(row), _RETURNED, SYSTEM, at)
             continue
         found.append(await document(session, row, seller, secret, corrected))
-        move(session, row, "handed_over", at, SYSTEM, None)
+        move(session, row, "handed_over", at, actor, None)
         row.handed_over_at = at
     await session.flush()
     return found
+
+
+async def handed_over(session: AsyncSession, seller: Seller, secret: str) -> list[InvoiceDocument]:
+    """Once more the documents of what was handed over and is neither issued nor refused: a download may be lost."""
+    rows = [row for row in await service.waiting(session) if row.state == "handed_over"]
+    return [await document(session, row, seller, secret, await _corrected(session, row)) for row in rows]
 
 
 async def _take_amounts(session: AsyncSession, row: InvoiceRow) -> bool:

@@ -7,6 +7,7 @@ the last of two equal keys: S66, S67); `faults_in` names every field at fault, w
 import functools
 import json
 import re
+from itertools import accumulate
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
@@ -16,6 +17,10 @@ from billing.kernel.errors import Fault, Malformed
 LONGEST = 1_000_000
 DEEPEST = 32
 MOST_FAULTS = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_LONG = re.compile(r"[0-9]{300}")
+"""More digits than a number of ours has; Python refuses to count some thousands of them."""
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -28,13 +33,15 @@ def check_text(body: bytes) -> None:
         raise _bad("not_utf8", f"byte {fault.start} is not UTF-8") from None
     if text.startswith("\ufeff"):
         raise _bad("byte_order_mark", "a byte order mark does not belong in JSON")
-    if "\0" in text or _NUL.search(text):
+    if "\0" in text or ("\\u0000" in text and _NUL.search(text)):
         raise _bad("nul", "U+0000 cannot be stored")
-    if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+    bare = _bare(text)
+    if text.count("[") + text.count("{") > DEEPEST and _depth(bare) > DEEPEST:
         raise _bad("too_deep", f"nested deeper than {DEEPEST}")
     try:
-        msgspec.json.decode(body)
-        json.loads(text, object_pairs_hook=_unique)
+        members = _members(msgspec.json.decode(body))
+        if bare.count(":") != members or _LONG.search(bare):  # a key is there twice, or a number to look at
+            json.loads(text, object_pairs_hook=_unique)
     except msgspec.DecodeError as fault:
         raise _bad("not_json", str(fault)) from None
     except ValueError:  # Python counts the digits of a number, our decoder does not
@@ -96,22 +103,28 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _depth(text: str) -> int:
-    """How deep brackets nest outside strings."""
-    deepest = depth = 0
-    quoted = escaped = False
-    for letter in text:
-        if quoted:
-            quoted = escaped or letter != '"'
-            escaped = letter == "\\" and not escaped
-        elif letter == '"':
-            quoted = True
-        elif letter in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif letter in "]}":
-            depth -= 1
-    return deepest
+def _bare(text: str) -> str:
+    """What stands outside strings."""
+    return _STRING.sub("", text) if "\\" in text else "".join(text.split('"')[::2])
+
+
+def _members(value: Any) -> int:
+    """How many members all objects have together, of keys given twice one."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return len(members) + sum(_members(each) for each in members.values() if isinstance(each, (dict, list)))
+    items = cast("list[Any]", value) if isinstance(value, list) else ()
+    return sum(_members(each) for each in items if isinstance(each, (dict, list)))
+
+
+def _depth(bare: str) -> int:
+    """How deep brackets nest, of what stands outside strings; of what is surely not too deep, at least how deep."""
+    brackets = "".join(_BRACKET.findall(bare))
+    for shallow in range(DEEPEST // 2):
+        if not brackets:
+            return shallow
+        brackets = brackets.replace("[]", "").replace("{}", "")  # takes away one level or two
+    return max(accumulate(1 if letter in "[{" else -1 for letter in _BRACKET.findall(bare)))
 
 
 def _bad(code: str, words: str) -> Malformed:

@@ -3,12 +3,14 @@
 import mmap
 import os
 import struct
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 _STATE = struct.Struct("<qq")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @runtime_checkable
@@ -74,6 +76,19 @@ class FixedClock:
     def move(self, to: datetime) -> None:
         """Stand at another instant."""
         self._at = to
+
+
+def clock_of(file: str) -> Clock:
+    """The machine's clock, or the one a sandbox shares between its processes through this file."""
+    return SharedClock(Path(file)) if file else SystemClock()
+
+
+def ticks() -> int:
+    """Nanoseconds of the machine's steady clock: the same for all its processes, never set, never moved in a sandbox.
+
+    It tells how long ago, not when. It goes on while the machine sleeps (where the system offers that).
+    """
+    return time.clock_gettime_ns(_STEADY)
 
 
 def _machine() -> datetime:

@@ -1,6 +1,6 @@
 """PostgreSQL: the tables' base, and units of work that commit before anybody is told of their success."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 from billing.kernel.work import Doorbell, SilentDoorbell
 
 _RINGS = "rings"
+_REMARKS = "remarks"
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -28,6 +29,10 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
+
+
+Listener = Callable[[frozenset[Any]], None]
+"""Told of what was committed; never waits and never raises."""
 
 
 class Base(DeclarativeBase):
@@ -62,13 +67,22 @@ class Database:
         )
         self.doorbell: Doorbell = doorbell or SilentDoorbell()
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._listeners: dict[str, list[Listener]] = {}
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncSession]:
-        """One unit of work: commits at the end, rolls back on any error, then rings for the work it has left due."""
+        """One unit of work: commits at the end, rolls back on any error, then tells listeners what was remarked in it
+        and rings for the work it has left due."""
         async with self._sessions() as session, session.begin():
             yield session
+        for topic, remarks in session.info.pop(_REMARKS, {}).items():
+            for listener in self._listeners.get(topic, ()):
+                listener(frozenset(remarks))
         self.doorbell.ring(session.info.pop(_RINGS, ()))
+
+    def when_committed(self, topic: str, listener: Listener) -> None:
+        """Tell `listener` what units of work of this process remark on `topic`, right after each has committed."""
+        self._listeners.setdefault(topic, []).append(listener)
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -78,3 +92,8 @@ class Database:
 def wake(session: AsyncSession, names: Iterable[str]) -> None:
     """Ring for the named work once this session has committed."""
     session.info.setdefault(_RINGS, set()).update(names)
+
+
+def remark(session: AsyncSession, topic: str, remarks: Iterable[Any]) -> None:
+    """Let listeners in this process know, once this session has committed; nobody hears of what is rolled back."""
+    session.info.setdefault(_REMARKS, {}).setdefault(topic, set()).update(remarks)

@@ -67,6 +67,7 @@ def complete(app: Litestar) -> Fragment:
     exact = _plain(exact)
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **exact}.items()))
     components["headers"] = _HEADERS
+    whole["webhooks"] = app.state.get("outgoing", {})
     for path, operations in whole["paths"].items():
         for method, operation in operations.items():
             _complete_operation(operation, method, handlers[path, method.upper()])

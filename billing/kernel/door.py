@@ -5,13 +5,14 @@ sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
 """
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import structlog
 
-from billing.kernel import metrics
+from billing.kernel import logs, metrics
 from billing.kernel.bodies import LONGEST, check_text
 from billing.kernel.errors import Malformed
 from billing.kernel.problems import MEDIA_TYPE, problem, problem_of
@@ -34,8 +35,6 @@ _SAFE_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
 )
-
-log = structlog.get_logger("access")
 
 
 class _Refused(Exception):
@@ -60,7 +59,7 @@ class Door:
         headers = dict(scope["headers"])
         request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
         scope["state"]["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        named = structlog.contextvars.bind_contextvars(request_id=request_id)
         seen: list[int] = []
         method = scope["method"]
         if method == "HEAD":  # answered as GET is, without the body: the framework refuses it
@@ -69,7 +68,8 @@ class Door:
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen.append(int(message["status"]))
-                message["headers"] = _dressed(list(message["headers"]), scope, request_id)
+                more = scope["state"].get("answer_headers", ())
+                message["headers"] = dressed(_small(message["headers"], scope), request_id, more)
             elif method == "HEAD":
                 if message.get("more_body", False):
                     return
@@ -81,7 +81,7 @@ class Door:
         finally:
             took = time.perf_counter() - started
             _note(method, scope, seen[0] if seen else 0, took)
-            structlog.contextvars.clear_contextvars()
+            structlog.contextvars.reset_contextvars(**named)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         if scope["method"] not in _WITH_BODY or not scope["path"].startswith(_JSON_ROOMS):
@@ -141,13 +141,26 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _dressed(headers: list[tuple[bytes, bytes]], scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    headers = [(name, _allowed(scope, value) if name.lower() == b"allow" else value) for name, value in headers]
-    have = {name.lower() for name, _ in headers}
-    headers += [(name, value) for name, value in _SAFE_HEADERS if name not in have]
-    headers.append((b"x-request-id", request_id.encode()))
-    extra: dict[str, str] = scope["state"].get("answer_headers", {})
-    return headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+def dressed(
+    headers: list[tuple[bytes, bytes]], request_id: str, more: Iterable[tuple[bytes, bytes]] = ()
+) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer (in small letters), with those that every answer has."""
+    missing = _missing(tuple([name for name, _ in headers]))
+    return [*headers, *missing, (b"x-request-id", request_id.encode()), *more]
+
+
+@lru_cache(256)
+def _missing(have: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Which of the headers that every answer has are not among these."""
+    return tuple(pair for pair in _SAFE_HEADERS if pair[0] not in have)
+
+
+def _small(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers with their names in small letters, and `Allow` with all methods."""
+    told = [(name.lower(), value) for name, value in headers]
+    if any(name == b"allow" for name, _ in told):
+        return [(name, _allowed(scope, value) if name == b"allow" else value) for name, value in told]
+    return told
 
 
 def _allowed(scope: Scope, told: bytes) -> bytes:
@@ -164,9 +177,8 @@ def _allowed(scope: Scope, told: bytes) -> bytes:
 def _note(method: str, scope: Scope, status: int, took: float) -> None:
     route = str(scope.get("path_template") or "-")
     known = method if method in _METHODS else "other"
-    metrics.REQUESTS.labels(known, route, str(status)).inc()
-    metrics.DURATION.labels(route).observe(took)
-    log.info("request", method=known, route=route, status=status, ms=round(took * 1000, 1))
+    metrics.request(known, route, status, took)
+    logs.request(scope["state"]["request_id"], known, route, status, took)
 
 
 async def _answer(send: Send, told: Any) -> None:

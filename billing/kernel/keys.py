@@ -1,7 +1,7 @@
 """API keys of the callers: `edk_<live|test>_<id>_<secret>`, shown once, stored hashed, revocable in a second."""
 
 import secrets
-from asyncio import Lock, sleep, timeout
+from asyncio import Lock, Task, get_running_loop, sleep, timeout
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -27,6 +27,8 @@ from billing.kernel.turns import Turns
 Scope = Literal["entitlements:read", "accounts:write", "commerce:write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 FRESH = timedelta(seconds=1)
+AHEAD = FRESH / 2
+"""When keys that are asked for all the time are read anew, beside the answers: nobody then waits for it."""
 PATIENCE = 2.0
 """Seconds that a caller waits for the database to tell the keys."""
 PACE = 0.02
@@ -122,7 +124,19 @@ class KeyRing:
         self._read_at: datetime | None = None
         self._failures = 0
         self._reading = Lock()
+        self._ahead: Task[None] | None = None
         self._strangers = Turns[Caller](self._look_for, PATIENCE, at_once=1)
+
+    def at_hand(self, authorization: str, at: datetime) -> Caller | None:
+        """Who sent this header, where that is known here and was told less than a second ago; None: ask `caller`."""
+        if self._read_at is None or not self._is_fresh(at):
+            return None
+        if self._ahead is None and at >= self._read_at + AHEAD:
+            self._ahead = get_running_loop().create_task(self._read(at))
+            self._ahead.add_done_callback(self._read_ahead)
+        scheme, _, text = authorization.partition(" ")
+        caller = self._callers.get(token_hash(text.strip())) if scheme.lower() == "bearer" else None
+        return caller if caller is None or caller.expires_at is None or at < caller.expires_at else None
 
     async def caller(self, authorization: str | None) -> Caller:
         """Who sent this `Authorization` header; Unauthenticated unless it is `Bearer` and a living key."""
@@ -141,12 +155,18 @@ class KeyRing:
             raise Unauthenticated("This API key is not known, has expired or was revoked.", code="key_unknown")
         return caller
 
+    def _read_ahead(self, task: Task[None]) -> None:
+        """A reading ahead has ended. Whatever it met, the next caller that needs the keys meets it too and is told."""
+        self._ahead = None
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.warning("keys_not_read", fault=type(fault).__name__)
+
     async def _read(self, at: datetime) -> None:
-        failures = self._failures
+        failures, read_at = self._failures, self._read_at
         if failures and self._read_at is not None and self._reading.locked():
             return
         async with self._reading:
-            if self._failures == failures and not self._is_fresh(at):
+            if (self._failures, self._read_at) == (failures, read_at):  # nobody else has tried while we waited
                 try:
                     async with timeout(PATIENCE):
                         self._callers = await self._living(ApiKeyRow.revoked_at.is_(None))

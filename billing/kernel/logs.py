@@ -2,26 +2,130 @@
 
 What an exception says is not repeated unless it is one of ours: a database's words hold the row, a parser's the text.
 Its type, its causes and the places it went through are.
+
+Lines of requests are written in blocks: at `MOST_WAITING` lines or after `LONGEST_WAITING` seconds, at the end of the
+process, and before any other line, so that what is read stands in the order in which it was said. All other lines are
+written at once. A process that is killed takes the lines of requests of its last fifth of a second with it, no others.
 """
 
+import asyncio
+import atexit
 import logging
 import sys
+from datetime import datetime
+from multiprocessing.util import Finalize
+from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, TextIO, cast
 
+import msgspec
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from billing.kernel.clock import SystemClock
 from billing.kernel.errors import BillingError
+
+MOST_WAITING: Final = 500
+LONGEST_WAITING: Final = 0.2
+"""Seconds a line of a request may wait to be written."""
 
 _NEVER = frozenset({"email", "token", "key", "body", "name", "authorization", "url"})
 _UNSAID = "…"
 _places = ExceptionDictTransformer(show_locals=False)
 
 
+_Said = tuple[str, str, str, int, float, datetime]
+"""What is told of a request: its id, method, route and status, the seconds it took, and when it was over."""
+
+
+class _Request(msgspec.Struct, frozen=True, gc=False):
+    """The line of a request, with the fields that every line has in their order."""
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    event: str
+    level: str
+    timestamp: datetime
+
+
+class _Paper:
+    """What lines are written on. `write` and `flush` are those of a file; threads may use it together."""
+
+    def __init__(self, file: TextIO, *, requests: bool) -> None:
+        self._file = file
+        self._requests = requests
+        self._waiting: list[_Said] = []
+        self._lock = Lock()
+
+    def keep(self, said: _Said) -> None:
+        """Write the line of a request, in a while."""
+        if not self._requests:
+            return
+        self._waiting.append(said)
+        waiting = len(self._waiting)
+        if waiting == 1 or waiting >= MOST_WAITING:
+            self._arrange(waiting)
+
+    def write(self, text: str) -> None:
+        """Write what cannot wait, after what was said before it."""
+        self.settle()
+        self._file.write(text)
+
+    def flush(self) -> None:
+        """Let the file be written."""
+        self._file.flush()
+
+    def settle(self) -> None:
+        """Write all that waits."""
+        if not self._waiting or self._file.closed:
+            return
+        with self._lock:
+            waiting = self._waiting[:]
+            del self._waiting[: len(waiting)]  # what another thread adds meanwhile waits on
+            self._file.write(_encoder.encode_lines([_line(*said) for said in waiting]).decode("ascii"))
+            self._file.flush()
+
+    def _arrange(self, waiting: int) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or waiting >= MOST_WAITING:
+            self.settle()
+        else:
+            loop.call_later(LONGEST_WAITING, self.settle)
+
+
+def _line(request_id: str, method: str, route: str, status: int, took: float, at: datetime) -> _Request:
+    return _Request(request_id, method, route, status, round(took * 1000, 1), "request", "info", at)
+
+
+_encoder = msgspec.json.Encoder()
+_clock = SystemClock()
+_paper = _Paper(sys.stderr, requests=True)
+
+
+def request(request_id: str, method: str, route: str, status: int, took: float) -> None:
+    """One line about a request that took so many seconds. `request_id` is sane, `route` a template: both are ASCII."""
+    _paper.keep((request_id, method, route, status, took, _clock.now()))
+
+
+@atexit.register
+def settle() -> None:
+    """Write the lines that wait; a web process does it when it ends."""
+    _paper.settle()
+
+
 def configure(level: str = "info") -> None:
     """Set up structlog for this process; the standard library's logging goes the same way at warning level."""
+    global _paper  # noqa: PLW0603 - a process has one log
     number = logging.getLevelNamesMapping()[level.upper()]
+    settle()
+    Finalize(None, settle, exitpriority=0)  # a server's worker ends without `atexit`
+    _paper = _Paper(sys.stderr, requests=number <= logging.INFO)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -32,10 +136,10 @@ def configure(level: str = "info") -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _paper)),
         cache_logger_on_first_use=True,
     )
-    others = logging.StreamHandler(sys.stderr)
+    others = logging.StreamHandler(_paper)
     others.setFormatter(_Bare('{"level": "%(levelname)s", "event": "%(name)s"}'))
     logging.basicConfig(level=logging.WARNING, handlers=[others])
 

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import CheckConstraint, Index, func, select
+from sqlalchemy import CheckConstraint, Index, Uuid, any_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +22,7 @@ from billing.kernel.ids import new_id
 from billing.kernel.work import Work
 
 RELAY = "outbox.relay"
-BATCH = 100
+BATCH = 200
 MOST_TRIES = 12
 LONGEST_WAIT = timedelta(hours=1)
 
@@ -81,11 +82,24 @@ def relay(database: Database, consumers: Mapping[str, tuple[Consumer, ...]]) -> 
                 .with_for_update(skip_locked=True)
             )
             rows = (await session.scalars(query)).all()
-            for row in rows:
-                await _consume(session, row, consumers.get(row.kind, ()), at)
+            wanted = [row for row in rows if row.kind in consumers]
+            await _pass_over(session, [row.id for row in rows if row.kind not in consumers])
+            for row in wanted:
+                await _consume(session, row, consumers[row.kind], at)
             return len(rows)
 
     return Work(name=RELAY, queue="webhooks", next_due=next_due, run=run)
+
+
+async def _pass_over(session: AsyncSession, ids: list[UUID]) -> None:
+    """Messages of kinds that nobody wants are done, all at once."""
+    if ids:
+        await session.execute(
+            update(OutboxRow)
+            .where(OutboxRow.id == any_(literal(ids, ARRAY(Uuid()))))
+            .values(state="done", facts={})
+            .execution_options(synchronize_session=False)
+        )
 
 
 async def _consume(session: AsyncSession, row: OutboxRow, consumers: tuple[Consumer, ...], at: datetime) -> None:

@@ -5,6 +5,7 @@ need no script, no cookie and no foreign host.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ STATIC: Final = Path(__file__).parent / "static"
 _ROOMS: Final = Path(__file__).parent.parent
 _OURS: Final = 500
 _NOWHERE: Final = frozenset({404, 405, 410})
+_TEXT: Final = re.compile(r"(?P<left><(title|textarea|style|option)\b.*?</\2>)|>[^<]*\d[^<]*(?=<)", re.DOTALL)
 _STRIPE_CHECKOUT: Final = "https://checkout.stripe.com"
 
 
@@ -75,10 +77,21 @@ def render(template: str, speech: Speech, **facts: object) -> str:
     return environment(speech.locale).get_template(template).render(speech=speech, **facts)
 
 
+def unbroken(html: str, speech: Speech, how: str = 'class="whole"') -> str:
+    """The HTML with each day and hour of its text kept on one line. The characters stay as they are, so that whoever
+    searches or copies the text finds plain spaces; titles, and what was typed into a form, are let be."""
+
+    def kept(found: re.Match[str]) -> str:
+        return found[0] if found["left"] else speech.days_in.sub(rf"<bdi {how}>\g<0></bdi>", found[0])
+
+    return _TEXT.sub(kept, html)
+
+
 def show(template: str, page: Page, speech: Speech, *, here: str = "", **facts: object) -> str:
     """A whole page: the template sees its facts as `page`, and what is said besides. `here` is where the language links
     lead if the page does not say."""
-    return render(template, speech, page=page, seller=page.seller, here=page.here or here, **facts)
+    html = render(template, speech, page=page, seller=page.seller, here=page.here or here, **facts)
+    return unbroken(html, speech)
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -92,7 +105,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
 def tell(page: Page, speech: Speech, message: Message) -> str:
     """A page that says one thing, in the common frame."""
-    return render("kernel/message.html", speech, seller=page.seller, here=page.here, **structs.asdict(message))
+    html = render("kernel/message.html", speech, seller=page.seller, here=page.here, **structs.asdict(message))
+    return unbroken(html, speech)
 
 
 class ErrorPage(Page, frozen=True, kw_only=True):

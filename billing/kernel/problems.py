@@ -70,6 +70,7 @@ CATALOGUE: dict[str, Advice] = {
     "second_person_needed": Advice("A second person is needed", "Somebody else must approve what you proposed."),
     "not_an_outcome": Advice("Not an outcome of this", "Choose one of the outcomes that this kind of case has."),
     "gone": Advice("Gone", "It is over; ask for a new one."),
+    "changes_forgotten": Advice("Changes kept no more", "Ask about your accounts anew; begin again without `after`."),
     "rate_limited": Advice("Too many requests", "Wait for the seconds in `Retry-After`, then ask again."),
     "unavailable": Advice("Unavailable", "Wait for the seconds in `Retry-After`, then ask again."),
     "store_unavailable": Advice("Store unavailable", "Basic features stay allowed; ask again after `Retry-After`."),

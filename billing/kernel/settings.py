@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,12 +35,26 @@ class BadSettings(BillingError):
         self.lines = lines
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that differs between one place and another. `.env.example` explains each."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What every web process stands on; all that one needs which only answers questions about rights."""
 
     database_url: Secret
     broker_url: Secret
     public_url: str
+    catalog: str = ""
+    signing_keys: Secret
+    signing_audience: str = "mobile-app"
+    pool_size: int = 10
+    web_workers: int = 2
+    clock_file: str = ""
+    metrics_public: bool = False
+    snapshot: str = ""
+    log_level: str = "info"
+
+
+class Settings(Standing, frozen=True, kw_only=True):
+    """Everything that differs between one place and another. `.env.example` explains each."""
+
     stripe_api_key: Secret
     stripe_webhook_secrets: Secret
     stripe_api_base: str = "https://api.stripe.com"
@@ -48,20 +62,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: Secret
     mail_from: str
     mail_per_minute: int = 600
-    catalog: str = ""
     oidc_issuer: str
     oidc_client_id: str
     oidc_client_secret: Secret
     oidc_roles_claim: str = "roles"
-    signing_keys: Secret
-    signing_audience: str = "mobile-app"
     secret_key: Secret
-    pool_size: int = 10
-    web_workers: int = 2
-    clock_file: str = ""
     sandbox_outside: str = ""
-    metrics_public: bool = False
-    log_level: str = "info"
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -69,12 +75,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(part.strip() for part in self.stripe_webhook_secrets.value.split(",") if part.strip())
 
 
+Kind = TypeVar("Kind", bound=Standing)
+
+
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; raises BadSettings that names every fault."""
+    return load_as(Settings, environment)
+
+
+def load_as(kind: type[Kind], environment: Mapping[str, str] | None = None) -> Kind:
+    """The settings of a process that needs only those of `kind`; the others may be there, and are not read."""
     given = dict(os.environ if environment is None else environment)
     faults: list[str] = []
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Settings):
+    for field in msgspec.structs.fields(kind):
         text = _read(PREFIX + field.name.upper(), given, faults)
         if text is None:
             if field.required and not any(PREFIX + field.name.upper() in line for line in faults):
@@ -90,7 +104,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     faults += _sense(values)
     if faults:
         raise BadSettings(faults)
-    return Settings(**values)
+    return kind(**values)
 
 
 def _read(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:

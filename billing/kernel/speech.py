@@ -5,6 +5,7 @@ English texts; a text without a translation would come out in English, which a t
 """
 
 import gettext
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,10 +36,12 @@ _DAY: Final = {"pl": "d MMMM y 'r.'", "uk": "d MMMM y 'р.'", "en": "d MMMM y"}
 class Speech:
     """One language: its texts, plurals, money and days. Immutable; get it from `speak`."""
 
-    __slots__ = ("_catalogue", "locale")
+    __slots__ = ("_catalogue", "days_in", "locale")
 
     def __init__(self, locale: Language) -> None:
         self.locale: Final[Language] = locale
+        self.days_in: Final = _days_in(locale)
+        """Finds days and hours as they are said here, to keep each on one line."""
         self._catalogue = _catalogue(locale)
 
     def say(self, text: str, /, **facts: object) -> str:
@@ -128,6 +131,14 @@ def _weight(parameter: str) -> float | None:
 def _known(tag: str) -> Language | None:
     primary = tag.strip().lower().replace("_", "-").partition("-")[0]
     return next((language for language in LANGUAGES if language == primary), None)
+
+
+def _days_in(locale: Language) -> re.Pattern[str]:
+    months = "|".join(format_date(date(2026, month, 1), "MMMM", locale=locale) for month in range(1, 13))
+    year = _DAY[locale].partition("y")[2].replace("'", "")
+    day = rf"\d{{1,2}} (?:{months}) \d{{4}}(?:{re.escape(year)})?"
+    hour = rf"(?:{re.escape(_HOUR[locale])})?\d{{1,2}}:\d\d(?:–\d{{1,2}}:\d\d)?(?: CES?T)?"
+    return re.compile(rf"\b(?:{day}|{hour})")
 
 
 def _catalogue(locale: str) -> gettext.GNUTranslations:

@@ -1,12 +1,13 @@
 """The door: what every answer has, who may pass, and how errors are told. Litestar's side of the kernel."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -33,10 +34,12 @@ from billing.kernel.errors import (
     Unavailable,
 )
 from billing.kernel.keys import Caller, Scope
-from billing.kernel.limits import Limit
+from billing.kernel.limits import ASK, Limit
 from billing.kernel.problems import MEDIA_TYPE, Problem, problem, problem_of
 
-PER_KEY = Limit("key", quota=6000, window=timedelta(seconds=10))
+PER_KEY = Limit("key", quota=6_000, window=timedelta(seconds=10))
+QUESTIONS = Limit("questions", quota=200_000, window=timedelta(seconds=10), ahead=2_000)
+"""Of those who only ask what somebody may use: before each tap of an app, thousands a second at seven."""
 
 _HTTP_CODES = {400: "malformed_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found",
                405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type",
@@ -50,37 +53,66 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 Guarding = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 
 
+class _Fresh:
+    """Random names, by blocks: to ask the system for each costs more than all the rest of a quick answer."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        os.register_at_fork(after_in_child=self._names.clear)
+
+    def name(self) -> str:
+        """A name that nobody has."""
+        if not self._names:
+            block = os.urandom(16 * 256).hex()
+            self._names.extend(block[start : start + 32] for start in range(0, len(block), 32))
+        return self._names.pop()
+
+
+_fresh = _Fresh()
+
+
 def request_id_of(inbound: str | None) -> str:
     """The caller's own request id where it is sane, else a fresh one."""
-    return inbound if inbound is not None and _SANE_ID.match(inbound) else uuid4().hex
+    return inbound if inbound and _SANE_ID.match(inbound) else _fresh.name()
 
 
-def requires(scope: Scope) -> Guarding:
-    """A guard: a living key that holds `scope`, within its rate. Runs before any session is opened."""
+def requires(scope: Scope, limit: Limit = PER_KEY) -> Guarding:
+    """A guard: a living key that holds `scope`, within `limit`. Runs before any session is opened."""
 
     async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        caller: Caller = await connection.app.state.key_ring.caller(connection.headers.get("authorization"))
+        told, app = connection.scope["state"], connection.app.state
+        sent = [value for name, value in connection.scope["headers"] if name == b"authorization"]
+        caller: Caller = await app.key_ring.caller(sent[0].decode("latin-1") if sent else None)
         if not caller.may(scope):
             raise Forbidden(f"This key does not hold the scope {scope}.", code="scope_missing")
-        connection.state.caller = caller
+        told["caller"] = caller
+        remaining = app.limiter.at_hand(limit, caller.key_id)
         try:
-            remaining = await connection.app.state.limiter.take(PER_KEY, caller.key_id)
+            if remaining == ASK:
+                remaining = await app.limiter.take(limit, caller.key_id)
         except TooMany as fault:
-            connection.state.answer_headers = _limit_headers(0, fault.retry_after)
+            told["answer_headers"] = limit_headers(limit, 0, fault.retry_after)
             raise
         if remaining is not None:
-            connection.state.answer_headers = _limit_headers(remaining, int(PER_KEY.window.total_seconds()))
+            told["answer_headers"] = limit_headers(limit, remaining)
 
     guard.scope = scope  # pyright: ignore[reportFunctionMemberAccess] - told in the description
     return guard
 
 
-def _limit_headers(remaining: int, seconds: int) -> dict[str, str]:
-    window = int(PER_KEY.window.total_seconds())
-    return {
-        "RateLimit": f'"{PER_KEY.name}";r={remaining};t={seconds}',
-        "RateLimit-Policy": f'"{PER_KEY.name}";q={PER_KEY.quota};w={window}',
-    }
+def limit_headers(limit: Limit, remaining: int, seconds: int | None = None) -> list[tuple[bytes, bytes]]:
+    """What is left of a limit, refilled in so many seconds; without them: in its window."""
+    name, window, policy = _told_of(limit)
+    return [
+        (b"ratelimit", b"%s;r=%d;t=%d" % (name, remaining, window if seconds is None else seconds)),
+        (b"ratelimit-policy", policy),
+    ]
+
+
+@cache
+def _told_of(limit: Limit) -> tuple[bytes, int, bytes]:
+    name, window = b'"%s"' % limit.name.encode(), limit.window // timedelta(seconds=1)
+    return name, window, b"%s;q=%d;w=%d" % (name, limit.quota, window)
 
 
 async def known_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:

@@ -25,6 +25,7 @@ import billing.withdrawals.tables_complaints
 import billing.withdrawals.tables_disputes
 import entitlements.tables
 import webhooks.inbox
+import webhooks.outgoing_tables
 from billing.kernel.db import Base
 
 MODULES = (
@@ -51,6 +52,7 @@ MODULES = (
     billing.withdrawals.tables_disputes,
     entitlements.tables,
     webhooks.inbox,
+    webhooks.outgoing_tables,
 )
 """Importing them is what enters their tables into the metadata."""
 

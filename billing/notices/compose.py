@@ -41,6 +41,7 @@ from billing.notices.service import ANSWERS
 from billing.notices.tables import LetterRow
 from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
+from billing.subscriptions.rules import LIVE
 from billing.trials import service as trials
 from entitlements import service as desk
 
@@ -213,7 +214,16 @@ async def _returned(
         amount=refund.amount,
         order_number=str(order.number),
         active_until=last_day_before(min(paid)) if paid else None,
+        ended_at=None if paid else await _ended_by_refund(session, row.facts["order"]),
     )
+
+
+async def _ended_by_refund(session: AsyncSession, order: str) -> datetime | None:
+    """When giving all of the money back ended what the order gave; None where nothing was, or something stands."""
+    held = await subscriptions.of_order(session, order)
+    if any(right.state in LIVE for right in held):
+        return None
+    return max((right.ended_at for right in held if right.state == "refunded" and right.ended_at), default=None)
 
 
 async def _renewal(

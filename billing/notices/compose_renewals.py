@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
 from billing.checkout import showing_renewal
+from billing.checkout.pages import Interval
 from billing.checkout.showing_renewal import Standing
 from billing.kernel.days import at_hour, day_of, iso
 from billing.kernel.pages import Seller
 from billing.notices.letters import Letter
+from billing.notices.letters_change import RenewalChanged
 from billing.notices.letters_renewals import (
     OffReason,
     PriceRising,
@@ -115,6 +117,18 @@ def _paid(case: Case) -> Letter | str:
     )  # fmt: skip
 
 
+def _changed(case: Case) -> Letter | str:
+    """What was ordered has been made: no later change of mind takes that back."""
+    until, view = case.found.active_until, case.found.view
+    if until is None or case.found.state == "ended":
+        return "ended_since"
+    return RenewalChanged(
+        **case.order, product_name=view.product_name, pupil_count=view.pupils, interval=cast("Interval", view.interval),
+        amount=int(case.row.facts["amount"]), active_until=until, next_charge_on=case.found.next_charge_on,
+        next_amount=case.found.next_amount,
+    )  # fmt: skip
+
+
 def _failed(case: Case) -> Letter | str:
     until = case.found.active_until
     if until is None or case.found.state != "past_due":
@@ -163,6 +177,7 @@ _MAKERS: Final[dict[str, Callable[[Case], Letter | str]]] = {
     "renewal_coming": _coming,
     "price_rising": _rising,
     "renewal_paid": _paid,
+    "renewal_changed": _changed,
     "renewal_failed": _failed,
     "renewal_stopped": _stopped,
     "renewal_turned_on": _goes_on,

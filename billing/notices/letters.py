@@ -11,6 +11,7 @@ from billing.notices import letters_orders as orders
 from billing.notices import letters_renewals as renewals
 from billing.notices import letters_rights as rights
 from billing.notices.letters_accounts import ConfirmEmail, ConfirmGuardian, TrialEnding
+from billing.notices.letters_change import RenewalChanged, draft_renewal_changed
 from billing.notices.letters_draft import Attachment, Draft, Written, set_letter
 from billing.notices.letters_money import ComplaintAnswer, DisputeLost, RefundByBank
 from billing.notices.letters_orders import MoneyReturned, OrderConfirmation, PaymentFailed
@@ -40,6 +41,7 @@ Letter = (
     | ComplaintAnswer
     | RenewalComing
     | RenewalPaid
+    | RenewalChanged
     | RenewalFailed
     | RenewalStopped
     | RenewalGoesOn
@@ -63,6 +65,7 @@ DRAFTERS: Final[Mapping[type[Letter], Callable[[Any, Speech], Draft]]] = Mapping
         ComplaintAnswer: money.draft_complaint_answer,
         RenewalComing: renewals.draft_renewal_coming,
         RenewalPaid: renewals.draft_renewal_paid,
+        RenewalChanged: draft_renewal_changed,
         RenewalFailed: renewals.draft_renewal_failed,
         RenewalStopped: renewals.draft_renewal_stopped,
         RenewalGoesOn: renewals.draft_renewal_goes_on,
@@ -91,6 +94,7 @@ __all__ = (
     "PaymentFailed",
     "PriceRising",
     "RefundByBank",
+    "RenewalChanged",
     "RenewalComing",
     "RenewalEnded",
     "RenewalFailed",

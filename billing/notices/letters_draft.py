@@ -5,13 +5,14 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from billing.kernel.pages import Seller, render
+from billing.kernel.pages import Seller, render, unbroken
 from billing.kernel.speech import Speech
 
 Category = Literal["service"]
 Kind = Literal["lead", "text", "heading", "list", "facts", "button", "quiet"]
 
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
+_WHOLE: Final = 'style="white-space:nowrap"'
 
 
 class Block(Struct, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ def set_letter(draft: Draft, seller: Seller, speech: Speech) -> Written:
     return Written(
         subject=draft.subject or draft.title,
         text=render("notices/letter.txt", speech, **about),
-        html=render("notices/letter.html", speech, **about),
+        html=unbroken(render("notices/letter.html", speech, **about), speech, _WHOLE),
         attachments=draft.attachments,
         language=speech.locale,
         category=draft.category,

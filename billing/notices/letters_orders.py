@@ -45,13 +45,15 @@ class PaymentFailed(Struct, frozen=True, kw_only=True):
 
 
 class MoneyReturned(Struct, frozen=True, kw_only=True):
-    """Money goes back, with the reason; `active_until` is the last day of the right that stands (R49, R57)."""
+    """Money goes back, with the reason; `active_until` is the last day of the right that stands (R49, R57), `ended_at`
+    the instant at which giving all of it back has ended the right (R78)."""
 
     seller: Seller
     reason: RefundReason
     amount: int
     order_number: str
     active_until: date | None = None
+    ended_at: datetime | None = None
 
 
 def draft_order_confirmation(letter: OrderConfirmation, speech: Speech) -> Draft:
@@ -157,6 +159,9 @@ def draft_money_returned(letter: MoneyReturned, speech: Speech) -> Draft:
     say = speech.say
     until = letter.active_until
     stands = (text(say("The full version is active until %(day)s.", day=speech.day(until))),) if until else ()
+    if letter.ended_at is not None:
+        ended = say("The full version of this order ended on %(time)s.", time=speech.instant(letter.ended_at))
+        stands = (text(ended, say("The basic version stays free.")),)
     return Draft(
         subject=say("We are returning %(amount)s", amount=speech.money(letter.amount)),
         title=say("We are returning the money"),

@@ -9,9 +9,11 @@ from billing.catalog.values import TrialPolicy
 from billing.checkout.service import read_order
 from billing.kernel.outbox import Consumer, Message
 from billing.notices import service
+from billing.notices.crowds import tell_of_plain
 from billing.trials import service as trials
 from billing.withdrawals.school_blocks import on_blocks_set
 
+CROWD = 10_000
 _BATCH = 200
 
 
@@ -22,10 +24,10 @@ async def plan_trial_endings(session: AsyncSession, policy: TrialPolicy, at: dat
         day = row.reverts_on
         await trials.prolong(session, row, policy, at)
         await service.day_moved(session, row, day, at)
-    due = await trials.to_tell(session, at, _BATCH)
-    for row in due:
+    planned, others = await tell_of_plain(session, await trials.to_tell(session, at, CROWD), policy, at)
+    for row in others[:_BATCH]:
         await service.tell_of_trial(session, row, policy, at)
-    return len(late) + len(due)
+    return len(late) + planned + len(others[:_BATCH])
 
 
 async def on_registered(session: AsyncSession, message: Message, at: datetime) -> None:

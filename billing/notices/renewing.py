@@ -30,6 +30,7 @@ _LETTERS: Final = {
     "renewal.paused": "renewal_paused",
     "renewal.resumed": "renewal_resumed",
     "renewal.agreed": "renewal_price_agreed",
+    "renewal.changed": "renewal_changed",
     "renewal.ended": "renewal_ended",
 }
 """The letter that answers each message."""

@@ -17,6 +17,7 @@ from billing.kernel import audit
 from billing.kernel.days import day_of
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import new_id, public
+from billing.kernel.unsaid import first_unsaid
 from billing.payments.facts import RefundFacts
 from billing.payments.refunds import PREFIX, lock_refund, read_refund
 from billing.payments.rules import (
@@ -124,7 +125,7 @@ def _first_unsaid() -> Any:
         func.timezone(_WARSAW, cast(RefundRow.legal_due_on, DateTime(timezone=False)) - literal(timedelta(days=days)))
         for days in REFUND_WARNINGS
     ]
-    return func.least(*(func.nullif(func.greatest(step, RefundRow.warned_at), RefundRow.warned_at) for step in steps))
+    return first_unsaid(steps, RefundRow.warned_at)
 
 
 async def near_due(session: AsyncSession, at: datetime) -> Counter[int]:

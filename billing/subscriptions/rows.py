@@ -52,6 +52,19 @@ async def change(session: AsyncSession, key: UUID, *, lock: bool = False) -> Ren
     return await session.get_one(RenewalChangeRow, key, with_for_update=lock or None, populate_existing=True)
 
 
+async def shown_change(session: AsyncSession, key: UUID, renewal: UUID) -> RenewalChangeRow | None:
+    """The change of this key, if it was shown for this renewal."""
+    row = await session.get(RenewalChangeRow, key, populate_existing=True)
+    return row if row is not None and row.renewal_id == renewal else None
+
+
+async def has_changed(session: AsyncSession, renewal: UUID, since: datetime) -> bool:
+    """Whether a change that was shown at `since` or later has been made."""
+    made = RenewalChangeRow.renewal_id == renewal, RenewalChangeRow.state == "done"
+    query = select(RenewalChangeRow.id).where(*made, RenewalChangeRow.created_at >= since).limit(1)
+    return await session.scalar(query) is not None
+
+
 async def unfinished_change(session: AsyncSession, renewal: UUID) -> UUID | None:
     """The change that was accepted and is not made yet."""
     accepted = RenewalChangeRow.renewal_id == renewal, RenewalChangeRow.state == "accepted"

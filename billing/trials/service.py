@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, Uuid, and_, any_, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.catalog.values import TrialPolicy
@@ -24,6 +24,7 @@ _IS_WAITING = and_(
     TrialRow.converted_at.is_(None),
     TrialRow.staff_since.is_(None),
 )
+_IS_UNPLANNED = and_(_IS_WAITING, TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on))
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ async def start_trial(
         "pupil_hash": known,
         "starts_at": at,
         "prolongations": 0,
-        **_dates(policy, rules.reverts_on(policy, day_of(at))),
+        **dates(policy, rules.reverts_on(policy, day_of(at))),
     }
     made = await session.scalar(
         insert(TrialRow)
@@ -83,7 +84,7 @@ async def start_trial(
     return row
 
 
-def _dates(policy: TrialPolicy, reverts: date) -> dict[str, date | datetime]:
+def dates(policy: TrialPolicy, reverts: date) -> dict[str, date | datetime]:
     """All that follows from the day D."""
     return {
         "reverts_on": reverts,
@@ -190,7 +191,9 @@ async def planned(session: AsyncSession, trial: Waiting) -> None:
 
 async def bind(session: AsyncSession, trial: Waiting, at: datetime) -> None:
     """Everybody was told: D holds from now on."""
-    await bind_for(session, await session.get_one(TrialRow, trial.id), at, "told")
+    row = await session.get_one(TrialRow, trial.id)
+    await bind_for(session, row, at, "told")
+    outbox.put(session, "trial.ending", at, trial=origin(row), pupil=row.pupil, reverts_on=row.reverts_on.isoformat())
 
 
 async def bind_for(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
@@ -213,7 +216,7 @@ async def prolong(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at
 
 async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: TrialPolicy, at: datetime) -> None:
     before = row.reverts_on
-    for name, value in _dates(policy, reverts).items():
+    for name, value in dates(policy, reverts).items():
         setattr(row, name, value)
     row.planned_for = None
     await desk.move_end(session, origin(row), row.ends_at, bound=False)
@@ -221,12 +224,25 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
         audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
 
 
+async def planned_all(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Letters that name the present day of each of these trials are planned."""
+    theirs = TrialRow.id == any_(literal(list(ids), ARRAY(Uuid())))
+    moved = update(TrialRow).where(theirs).values(planned_for=TrialRow.reverts_on)
+    await session.execute(moved.execution_options(synchronize_session=False))
+
+
 async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
-    """Trials whose time to tell has come and is not over, oldest day first, locked."""
-    query = _waiting().where(
-        TrialRow.tell_from <= at, TrialRow.told_by > at, TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on)
+    """Trials whose time to tell has come and is not over, oldest first, locked."""
+    columns = TrialRow.id, TrialRow.pupil, TrialRow.reverts_on, TrialRow.tell_from, TrialRow.told_by
+    query = (
+        select(*columns)
+        .where(_IS_UNPLANNED, TrialRow.tell_from <= at, TrialRow.told_by > at)
+        .order_by(TrialRow.tell_from, TrialRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.reverts_on, TrialRow.id).limit(limit))]
+    found = await session.execute(query)
+    return [Waiting(key, pupil or "", day, since, until) for key, pupil, day, since, until in found]
 
 
 async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
@@ -237,8 +253,7 @@ async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> l
 
 async def next_to_tell(session: AsyncSession) -> datetime | None:
     """The earliest instant at which letters must be planned, or a day has become impossible to tell."""
-    planned = _IS_WAITING & TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on)
-    first = await session.scalar(select(func.min(TrialRow.tell_from)).where(planned))
+    first = await session.scalar(select(func.min(TrialRow.tell_from)).where(_IS_UNPLANNED))
     late = await session.scalar(select(func.min(TrialRow.told_by)).where(_IS_WAITING))
     return min((instant for instant in (first, late) if instant is not None), default=None)
 

@@ -1,12 +1,16 @@
 """Trials, and the memory that one was used."""
 
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base
+
+_WAITING: Final = "bound_at is null and pupil is not null and converted_at is null and staff_since is null"
+_UNPLANNED: Final = f"{_WAITING} and planned_for is distinct from reverts_on"
 
 
 class TrialRow(Base):
@@ -22,11 +26,8 @@ class TrialRow(Base):
         CheckConstraint("bound_reason in ('told', 'converted', 'nobody_linked', 'staff')", name="bound_reason"),
         CheckConstraint("(bound_at is null) = (bound_reason is null)", name="bound"),
         Index("ix_trial_pupil", "pupil"),
-        Index(
-            "ix_trial_unbound",
-            "reverts_on",
-            postgresql_where="bound_at is null and pupil is not null and converted_at is null and staff_since is null",
-        ),
+        Index("ix_trial_told_by", "told_by", "id", postgresql_where=_WAITING),
+        Index("ix_trial_to_tell", "tell_from", "id", postgresql_where=_UNPLANNED),
         Index("ix_trial_unannounced", "ends_at", postgresql_where="ended_at is null and bound_at is not null"),
     )
 

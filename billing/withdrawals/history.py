@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Text, any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.kernel.among import among
 from billing.withdrawals.tables_disputes import DisputeRow
 
 
@@ -14,8 +14,7 @@ async def disputes_known(session: AsyncSession, ids: Collection[str]) -> dict[st
     """The provider's own last word on each of these disputes that we know of."""
     if not ids:
         return {}
-    named = DisputeRow.stripe_dispute == any_(literal(sorted(set(ids)), ARRAY(Text)))
-    query = select(DisputeRow.stripe_dispute, DisputeRow.told).where(named)
+    query = select(DisputeRow.stripe_dispute, DisputeRow.told).where(among(DisputeRow.stripe_dispute, ids))
     return {str(dispute): str(told) for dispute, told in await session.execute(query)}
 
 

@@ -1,117 +1,111 @@
-"""``make bench``: what an entitlement answer costs beside the floor, in one interleaved run. Ratios first.
+"""``make bench``: what an answer costs beside the floor and beside others, in one interleaved run. Ratios first.
 
-Contenders: the floor (constant bytes by the same framework and server), and the product's typed route, which reads
-PostgreSQL for each answer. Loopback only; a few seconds a window; ends by itself.
+Loopback only, ends by itself, and writes nothing but its tables (and a temporary folder, gone at the end).
 """
 
+import argparse
 import asyncio
+import gc
 import os
 import platform
-import socket
-import statistics
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
+from tests.benchmarks import answering, bursts, fresh, others, profiling, standing
+from tests.benchmarks.contenders import CONTENDERS, spread
+from tests.benchmarks.place import Place
+from tests.benchmarks.seed import PEER_PYTHON, seed, seed_peer, seed_small
+from tests.benchmarks.servers import start
+from tests.benchmarks.tables import Section, placed, render
 
-from billing.kernel import keys
-from billing.kernel.db import Database
-from billing.migrations.run import upgrade
-from billing.openapi import PLACE
-from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
-from billing.sandbox.valkey import EmbeddedValkey
-from tests.benchmarks.load import CONNECTIONS, Window, hammer
-
-ACCOUNTS = int(os.environ.get("BENCH_ACCOUNTS", "100000"))
-ROUNDS = 5
-SECONDS = 2.0
+SECTIONS = ("answers", "rates", "fresh", "standing", "profile", "bursts", "others")
 
 
-async def _seed(url: str, server: EmbeddedPostgres) -> str:
-    """Accounts with a pupil and a paid pass each; answers an API key."""
-    await upgrade(url)
-    link = await asyncpg.connect(user=SUPERUSER, database="bench", host=str(server.socket_folder))
-    try:
-        for statement in (
-            "insert into entitlement_account select 'a-' || n from generate_series(0, $1 - 1) n",
-            "insert into entitlement_pupil select 'p-' || n, 'sp-5' from generate_series(0, $1 - 1) n",
-            """insert into entitlement_link (account, pupil, linked_at)
-            select 'a-' || n, 'p-' || n, now() from generate_series(0, $1 - 1) n""",
-            """insert into entitlement_grant (id, pupil, source, origin, features, since, until, bound, created_at)
-            select gen_random_uuid(), 'p-' || n, 'paid', 'sub_' || n, '{messages,desk_view}', now() - interval '1 day',
-            now() + interval '200 days', true, now() from generate_series(0, $1 - 1) n""",
-        ):
-            await link.execute(statement, ACCOUNTS)
-        await link.execute("analyze")
-    finally:
-        await link.close()
-    database = Database(url)
-    async with database.begin() as session:
-        _, text = keys.create_key(session, datetime.now(UTC), "bench", ("entitlements:read",), mode="test")  # noqa: TID251
-    await database.close()
+def main(argv: list[str] | None = None) -> str:
+    """Run what is wanted, print the tables and answer them."""
+    asked = _arguments(argv)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
+        os.chmod(folder, 0o711)  # the database's account must get in  # noqa: PTH101
+        with Place(Path(folder), accounts=asked.accounts, rounds=asked.rounds, seconds=asked.seconds) as place:
+            sections = _run(place, asked.only or list(SECTIONS), has_peer=PEER_PYTHON.exists() and not asked.no_peer)
+    text = render(_machine(place, time.monotonic() - began), sections)
+    if asked.out is not None:
+        asked.out.write_text(placed(asked.out, text), encoding="utf-8")
+    sys.stdout.write(text)
     return text
 
 
-def _serve(stack: ExitStack, target: list[str], environment: dict[str, str]) -> tuple[int, int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    argv = [sys.executable, "-m", "granian", *target, "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-            "--interface", "asgi", "--no-ws", "--log-level", "error"]  # fmt: skip
-    process = subprocess.Popen(argv, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return port, process.pid
-        time.sleep(0.1)
-    raise RuntimeError("the server did not start")
+def _run(place: Place, only: list[str], *, has_peer: bool) -> list[Section]:
+    sections = _answers(place, only, has_peer=has_peer) if {*only} - {"others"} else []
+    return [*sections, *(asyncio.run(others.sections(place)) if "others" in only else ())]
 
 
-def _row(name: str, windows: list[Window], floor: list[Window]) -> str:
-    cpu = statistics.median(window.micros for window in windows)
-    base = statistics.median(window.micros for window in floor)
-    rate = statistics.median(window.rate for window in windows)
-    spread = max(window.rate for window in windows) / min(window.rate for window in windows)
-    return f"| {name} | {base / cpu:.2f} | {cpu:.0f} | {rate:,.0f} | {spread:.2f} |"
-
-
-def main() -> None:
-    """Run and print the table."""
+def _answers(place: Place, only: list[str], *, has_peer: bool) -> list[Section]:
+    _seed(place, has_peer=has_peer)
+    answering.say("starting the servers …")
+    wanted = [one for one in CONTENDERS if has_peer or one.where != "peer"]
+    sections: list[Section] = []
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
-        server.make_database("bench")
-        key = asyncio.run(_seed(server.url("bench"), server))
-        told = {**PLACE, "BILLING_DATABASE_URL": server.url("bench"), "BILLING_BROKER_URL": valkey.url()}
-        contenders = {
-            "floor: constant bytes": _serve(stack, ["tests.benchmarks.floor:app"], {}),
-            "typed route, PostgreSQL each time": _serve(stack, ["billing.app:create", "--factory"], told),
-        }
-        found: dict[str, list[Window]] = {name: [] for name in contenders}
-        for _ in range(ROUNDS):
-            for name, (port, pid) in contenders.items():
-                found[name].append(asyncio.run(hammer(port, pid, key, ACCOUNTS, SECONDS)))
-    floor = found["floor: constant bytes"]
-    lines = [
-        (
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {ACCOUNTS:,} accounts, "
-            f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS:.0f} s, medians"
-        ),
-        "",
-        "| contender | CPU ratio to the floor | server CPU µs | req/s | fastest/slowest round |",
-        "|---|---|---|---|---|",
-        *(_row(name, windows, floor) for name, windows in found.items()),
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
+        servers = start(place, stack, {one.where for one in wanted})
+        standing.await_snapshot(place, servers)
+        answering.say("measuring …")
+        if "answers" in only:
+            found = answering.measure(place, servers, wanted)
+            sections += [Section("answers", answering.rows(found, wanted)), Section("versus", answering.versus(found))]
+        if "rates" in only:
+            sections.append(Section("rates", answering.at_rates(place, servers, *_rates(place))))
+        if "fresh" in only:
+            sections.append(Section("fresh", asyncio.run(fresh.rows(place, servers["product"]))))
+        if "standing" in only:
+            sections.append(Section("standing", standing.rows(place, servers)))
+        if "profile" in only:
+            sections.append(Section("profile", profiling.rows(place)))
+        if "bursts" in only:  # last: it ends rights that the others ask about
+            sections.append(Section("bursts", bursts.rows(place, servers)))
+    return sections
+
+
+def _seed(place: Place, *, has_peer: bool) -> None:
+    answering.say(f"seeding {place.accounts:,} accounts …")
+    place.keys = asyncio.run(seed(place))
+    asyncio.run(seed_small(place))
+    spread(place.accounts)
+    if has_peer:
+        answering.say("seeding the peer …")
+        seed_peer(place)
+
+
+def _rates(place: Place) -> tuple[tuple[int, ...], float]:
+    return (answering.RATES, 5.0) if place.seconds >= 1 else (answering.RATES[:1], place.seconds)
+
+
+def _machine(place: Place, took: float) -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {place.accounts:,} linked"
+        f" pupils, {place.rounds} rounds of {place.seconds:g} s, medians; the servers on one core, client and database"
+        f" on another; load average at the end {load}; {took / 60:.0f} min in all"
+    )
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="What an answer costs. Ratios first.")
+    parser.add_argument("--accounts", type=int, default=int(os.environ.get("BENCH_ACCOUNTS", "1000000")))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each window")
+    parser.add_argument("--only", nargs="*", choices=SECTIONS)
+    parser.add_argument("--no-peer", action="store_true", help="without Django and dj-stripe")
+    parser.add_argument("--out", type=Path, help="write the tables there as well, between its marks")
+    parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile")
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
+    gc.disable()  # the client's own pauses would be told as the servers'
     main()

@@ -1,24 +1,50 @@
-"""The floor: the same framework, server and parameters; the same bytes as a constant, with nothing around."""
+"""The floors: the same framework, server and parameters; the same bytes as a constant, with nothing around.
 
-from litestar import Litestar, get
+The bytes are the product's own answers, asked for before the run and left in BENCH_ANSWERS. A batch's floor decodes the
+same request first.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, get, post
 from litestar.enums import MediaType
 from litestar.params import FromPath, FromQuery
 
-ANSWER = (
-    b'{"object":"decision","account":"a-1","pupil":"p-1","feature":"messages","channel":"mobile","allowed":true,'
-    b'"reason":"paid","valid_until":"2027-06-30T22:00:00Z","sources":[{"source":"paid","id":"sub_01m80es148fk8r339tgtw9g2qf",'
-    b'"since":"2026-09-01T08:00:00Z","until":"2027-06-30T22:00:00Z"}],"reverts_to":"basic","free_in_browser":true,'
-    b'"notice_pending":false,"as_of":"2026-11-22T08:00:00Z"}'
-)
+_FOLDER = Path(os.environ["BENCH_ANSWERS"])
+_ANSWERS = {path.stem: path.read_bytes() for path in _FOLDER.glob("*.json")}
+ONE, FULL, COMPACT = (_ANSWERS[name] for name in ("one", "full", "compact"))
+
+
+class Check(msgspec.Struct):
+    account: str
+    feature: str
+    pupil: str | None = None
+
+
+class Batch(msgspec.Struct):
+    channel: str
+    checks: list[Check]
+    answer: str = "full"
+
+
+_decoder = msgspec.json.Decoder(Batch)
 
 
 @get("/v1/accounts/{account:str}/entitlements/{feature:str}", media_type=MediaType.JSON)
-async def constant(
-    account: FromPath[str], feature: FromPath[str], channel: FromQuery[str], pupil: FromQuery[str]
-) -> bytes:
+async def one(account: FromPath[str], feature: FromPath[str], channel: FromQuery[str], pupil: FromQuery[str]) -> bytes:
     """Say the same, whoever asks."""
     del account, feature, channel, pupil
-    return ANSWER
+    return ONE
 
 
-app = Litestar([constant], openapi_config=None)
+@post("/v1/entitlements/check", media_type=MediaType.JSON, status_code=200)
+async def many(request: Request[Any, Any, Any]) -> bytes:
+    """Read the questions, and say the same."""
+    batch = _decoder.decode(await request.body())
+    return COMPACT if batch.answer == "compact" else FULL
+
+
+app = Litestar([one, many], openapi_config=None)

@@ -1,72 +1,143 @@
-"""A closed-loop client on loopback, bounded in connections and time, and the CPU a process tree has used."""
+"""Two clients on loopback, in this process and on this core: a closed loop, and an open one at a fixed rate."""
 
-import asyncio
 import random
+import select
+import socket
 import time
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
-CONNECTIONS = 16
-_TICKS = 100
+Ask = Callable[[int], bytes]
+"""The bytes of a request about the account of a number."""
+
+_LENGTH = b"content-length:"
+_GOOD = (b"HTTP/1.1 200", b"HTTP/1.1 304")
 
 
-class Window(msgspec.Struct, frozen=True):
-    """One stretch of load: requests done, seconds, and the server's CPU seconds."""
+class Wrong(Exception):
+    """An answer that is not the one that was to be measured."""
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """One window of a closed loop: each connection asks again when it was answered."""
 
     requests: int
     seconds: float
-    cpu: float
-
-    @property
-    def micros(self) -> float:
-        """Server CPU µs per request."""
-        return self.cpu / self.requests * 1e6
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds
 
 
-def cpu_of(pid: int) -> float:
-    """CPU seconds of a process and all its descendants, by /proc."""
-    total, waiting = 0.0, [pid]
-    while waiting:
-        one = waiting.pop()
-        try:
-            fields = Path(f"/proc/{one}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            children = Path(f"/proc/{one}/task/{one}/children").read_text(encoding="ascii").split()
-        except OSError:
-            continue
-        total += (int(fields[11]) + int(fields[12])) / _TICKS
-        waiting += [int(child) for child in children]
-    return total
+class Open(msgspec.Struct, frozen=True):
+    """One window of an open loop. Milliseconds count from when a request was due, not from when it could be sent, so a
+    server that stops for a moment is charged with everything that it kept waiting."""
+
+    asked: int
+    millis: list[float]
+    """Sorted."""
+
+    def at(self, share: float) -> float:
+        """The latency that this share of the requests stays within."""
+        return self.millis[min(len(self.millis) - 1, int(share * len(self.millis)))]
 
 
-async def hammer(port: int, pid: int, key: str, accounts: int, seconds: float) -> Window:
-    """Ask about random accounts over keep-alive connections, each its next question after its last answer."""
-    deadline = time.perf_counter() + seconds
-    before, started = cpu_of(pid), time.perf_counter()
-    counts = await asyncio.gather(*(_ask(port, key, accounts, deadline) for _ in range(CONNECTIONS)))
-    return Window(sum(counts), time.perf_counter() - started, cpu_of(pid) - before)
+class _Wire:
+    """One keep-alive connection, one request at a time."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.due = 0.0
+        self._got = b""
+
+    def send(self, request: bytes) -> None:
+        """Ask. A request fits into the socket's buffer."""
+        self.socket.sendall(request)
+
+    def is_answered(self) -> bool:
+        """Take what has come; whether the answer is whole. Raises Wrong where it is none of the good ones."""
+        part = self.socket.recv(262_144)
+        if not part:
+            raise Wrong("the server hung up")
+        got = self._got + part if self._got else part
+        end = got.find(b"\r\n\r\n")
+        if end >= 0:
+            head = got[:end].lower()
+            at = head.find(_LENGTH)
+            length = int(head[at + len(_LENGTH) :].partition(b"\r\n")[0]) if at >= 0 else 0
+            if len(got) >= end + 4 + length:
+                if not got.startswith(_GOOD):
+                    raise Wrong(got[:600].decode("latin-1"))
+                self._got = b""
+                return True
+        self._got = got
+        return False
 
 
-async def _ask(port: int, key: str, accounts: int, deadline: float) -> int:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    done = 0
+def answer_of(port: int, request: bytes) -> bytes:
+    """The body of one answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
+        link.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        parts = iter(lambda: link.recv(262_144), b"")
+        head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+    if not head.startswith(_GOOD):
+        raise Wrong((head + body)[:600].decode("latin-1"))
+    return body
+
+
+def closed_loop(port: int, ask: Ask, accounts: int, seconds: float, connections: int) -> Closed:
+    """Ask about random accounts over so many connections; at least until as many answers have come, or 30 s more."""
+    wires = {(wire := _Wire(port)).socket.fileno(): wire for _ in range(connections)}
+    poll = select.epoll()
+    pick = random.randrange
     try:
-        while time.perf_counter() < deadline:
-            number = random.randrange(accounts)
-            path = f"/v1/accounts/a-{number}/entitlements/messages?channel=mobile&pupil=p-{number}"
-            head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n"
-            writer.write(head.encode())
-            answer = await reader.readuntil(b"\r\n\r\n")
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(answer.decode("latin-1"))
-            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            done += 1
+        for number, wire in wires.items():
+            poll.register(number, select.EPOLLIN)
+            wire.send(ask(pick(accounts)))
+        done, started = 0, time.perf_counter()
+        deadline = started + seconds
+        while (now := time.perf_counter()) < deadline or (done < connections and now < deadline + 30):
+            for number, _ in poll.poll(5):
+                wire = wires[number]
+                if wire.is_answered():
+                    done += 1
+                    wire.send(ask(pick(accounts)))
+        return Closed(done, now - started)
     finally:
-        writer.close()
-    return done
+        poll.close()
+        for wire in wires.values():
+            wire.socket.close()
+
+
+def open_loop(port: int, ask: Ask, accounts: int, rate: float, seconds: float, connections: int = 64) -> Open:
+    """Ask at a fixed rate, whether or not earlier questions were answered; at most 5 s more for the last answers."""
+    wires = [_Wire(port) for _ in range(connections)]
+    idle, busy = deque(wires), dict[int, _Wire]()
+    late: deque[float] = deque()
+    millis: list[float] = []
+    total, sent_for = int(rate * seconds), 0
+    started = time.perf_counter()
+    try:
+        while len(millis) < total:
+            now = time.perf_counter()
+            if now > started + seconds + 5:
+                break
+            while sent_for < total and (due := started + sent_for / rate) <= now:
+                late.append(due)
+                sent_for += 1
+            while late and idle:
+                wire = idle.popleft()
+                wire.due = late.popleft()
+                wire.send(ask(random.randrange(accounts)))
+                busy[wire.socket.fileno()] = wire
+            wait = max(0.0, started + sent_for / rate - time.perf_counter()) if sent_for < total else 0.05
+            for number in select.select(list(busy), [], [], wait)[0]:
+                wire = busy[number]
+                if wire.is_answered():
+                    millis.append((time.perf_counter() - wire.due) * 1e3)
+                    idle.append(busy.pop(number))
+    finally:
+        for wire in wires:
+            wire.socket.close()
+    millis += [5e3] * (total - len(millis))  # never answered: five seconds, at least
+    return Open(total, sorted(millis))

@@ -9,8 +9,6 @@ from billing.payments.stripe_gateway import StripeGateway
 from tests.catalog.samples import SEASON, price, priced
 from tests.gateway.world import KEY, living
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[StripeGateway]:

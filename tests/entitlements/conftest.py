@@ -1,6 +1,7 @@
 """The small catalogue of these tests, and a desk that is nothing but the entitlements router."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -15,9 +16,11 @@ from billing.kernel.door import Door
 from billing.kernel.keys import KeyRing, create_key
 from billing.kernel.limits import Limiter
 from billing.kernel.web import tell
+from entitlements.facts import Facts
 from entitlements.features import FeatureList
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
+from tests.entitlements.machines import Machine
 
 FEATURES = FeatureList(
     basic=frozenset({"grades", "absences"}), add_ons=frozenset({"messages", "homework", "push_notifications"})
@@ -25,7 +28,7 @@ FEATURES = FeatureList(
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 
 
-def desk(store: Database, facts: FactsReader, clock: FixedClock) -> Litestar:
+def desk(store: Database, facts: Facts, clock: FixedClock) -> Litestar:
     """An application with only this room in it; keys are read from `store`, rights through `facts`."""
     return Litestar(
         route_handlers=[entitlements_router],
@@ -53,6 +56,14 @@ def asking(app: Litestar, key: str) -> httpx2.AsyncClient:
     transport = httpx2.ASGITransport(cast("Any", app))
     headers = {"authorization": f"Bearer {key}", "x-request-id": "request-1"}
     return httpx2.AsyncClient(transport=transport, base_url="http://desk.test", headers=headers)
+
+
+@pytest.fixture
+async def machine(database: Database, tmp_path: Path) -> AsyncIterator[Machine]:
+    """A machine without processes yet, on which all of them share one snapshot of the database."""
+    made = Machine(database.engine.url.render_as_string(hide_password=False), tmp_path / "snapshot")
+    yield made
+    await made.end()
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ async def test_a_compact_answer_is_yes_no_or_null_and_one_valid_until(client: Cl
         "object": "check_results",
         "as_of": "2026-09-01T08:00:00Z",
         "valid_until": "2026-11-29T23:00:00Z",
+        "source": "live",
         "allowed": [True, False, None],
     }
 

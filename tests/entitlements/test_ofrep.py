@@ -60,6 +60,7 @@ async def test_a_flag_has_the_fields_of_the_protocol_and_the_words_of_the_decisi
             "notice_pending": True,
             "free_in_browser": True,
             "reverts_to": "basic",
+            "source": "live",
         },
     }
 
@@ -103,7 +104,7 @@ def _plainly(plain: dict[str, Any]) -> Any:
 
 async def test_all_flags_come_with_the_earliest_change_and_basic_ones_are_static(client: Client):
     told = await ask(client, ALL)
-    assert told["metadata"] == {"channel": "mobile", "valid_until": "2026-09-21T08:00:00Z"}
+    assert told["metadata"] == {"channel": "mobile", "source": "live", "valid_until": "2026-09-21T08:00:00Z"}
     assert [(each["key"], each["reason"], each["value"]) for each in told["flags"]] == [
         ("absences", "STATIC", True),
         ("grades", "STATIC", True),

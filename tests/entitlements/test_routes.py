@@ -63,6 +63,7 @@ async def test_a_decision_has_every_field_of_the_contract(client: Client, family
         "reverts_to": "basic",
         "free_in_browser": True,
         "notice_pending": False,
+        "source": "live",
         "as_of": "2026-09-01T08:00:00Z",
     }
 
@@ -171,6 +172,7 @@ async def test_the_whole_account_lists_every_pupil_and_add_on(client: Client, fa
         "valid_until": "2026-11-29T23:00:00Z",
         "as_of": "2026-09-01T08:00:00Z",
         "basic": ["absences", "grades"],
+        "source": "live",
     }
     table = {row["pupil"]: {each["feature"]: each["reason"] for each in row["features"]} for row in answer["pupils"]}
     assert table == {
@@ -178,7 +180,7 @@ async def test_the_whole_account_lists_every_pupil_and_add_on(client: Client, fa
         "p2": {"homework": "never_started", "messages": "never_started", "push_notifications": "never_started"},
     }
     single = await ask(client, channel="mobile", pupil="p1")
-    for left_out in ("object", "account", "channel", "as_of"):
+    for left_out in ("object", "account", "channel", "source", "as_of"):
         del single[left_out]
     assert answer["pupils"][0]["features"][1] == single
 

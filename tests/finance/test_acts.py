@@ -29,7 +29,7 @@ async def clerk(app: Litestar, database: Database, clock: FixedClock) -> AsyncIt
         yield made
 
 
-async def send(who: httpx2.AsyncClient, path: str, **fields: str) -> httpx2.Response:
+async def send(who: httpx2.AsyncClient, path: str, /, **fields: str) -> httpx2.Response:
     """Fill in the form of a page and send it."""
     found = _CSRF.findall((await who.get(path)).text)
     return await who.post(path, data={"csrf": found[-1], **fields}, headers=_ORIGIN)
@@ -115,11 +115,46 @@ async def test_r117_a_refund_above_the_limit_waits_for_another_person(
         case = f"/finance/cases/{name[0]}"
         alone = await send(clerk, case, outcome="refunded", reason="sam sobie")
         assert alone.status_code == 409
-        assert "Zatwierdzić musi inna osoba" in alone.text, "whoever is refused is told why, and led back"
-        assert f'href="{case}"' in alone.text
+        assert "Zatwierdzić musi inna osoba" in alone.text, "whoever is refused is told why"
+        assert f'action="{case}"' in alone.text, "and stands before the form"
+        assert 'value="sam sobie"' in alone.text, "with what was typed"
+        assert '<option value="refunded" selected>' in alone.text
         assert len(await table(database, FRESH)) == 1
         assert (await send(lead, case, outcome="refunded", reason="zgoda")).status_code == 303
+        assert "Sprawa jest zamknięta" in (await lead.get(case)).text
         assert (1001, "non_conformity", "staff:s-finance_lead") in await table(database, FRESH)
+
+
+async def test_what_was_done_is_said_once_on_the_page_that_follows_and_only_in_words_of_ours(
+    clerk: httpx2.AsyncClient, world: World
+) -> None:
+    order = f"/finance/orders/{world.order}"
+    said = "Zwrot zlecono."
+    form = {"amount": "5,00", "reason": "sponsor_overlap", "why": "uzgodniono"}
+    answer = await send(clerk, f"{order}/refund", **form)
+    assert answer.headers["location"] == order, "nothing of it is in the address"
+    assert f'role="status">{said}' in (await clerk.get(order)).text
+    assert said not in (await clerk.get(order)).text
+    for forged in ("pay me", "room", "conflict"):
+        clerk.cookies.set("staff_done", forged)
+        page = (await clerk.get(order)).text
+        assert 'role="status"' not in page
+        assert "pay me" not in page
+
+
+async def test_a_refused_act_changes_nothing_and_keeps_what_was_typed(
+    clerk: httpx2.AsyncClient, world: World, database: Database
+) -> None:
+    path = f"/finance/orders/{world.order}/refund"
+    form = {"amount": "44,90", "reason": "non_conformity", "why": "przerwa we wrześniu"}
+    answer = await send(clerk, path, **form)
+    assert answer.status_code == 409, "more than is kept"
+    assert "byłoby to więcej, niż zapłacono" in answer.text
+    for typed in ('value="44,90"', 'value="przerwa we wrześniu"', '<option value="non_conformity" selected>'):
+        assert typed in answer.text
+    assert await table(database, "select reason from refund") == [("goodwill",)], "only the seeded one"
+    assert 'role="status"' not in (await clerk.get(f"/finance/orders/{world.order}")).text
+    assert (await send(clerk, path, **(form | {"amount": "4,90"}))).status_code == 303
 
 
 async def test_r80_a_complaint_is_registered_read_and_answered_and_its_text_is_sealed(

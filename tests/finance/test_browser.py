@@ -65,6 +65,7 @@ def places(world: World) -> tuple[str, ...]:
         f"/finance/letters/{world.letter}",
         "/finance/events",
         "/finance/audit",
+        "/finance/invoices",
         "/finance/?kind=wrong",
         "/finance/logged-out",
     )

@@ -23,10 +23,3 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield made
     if description.available():
         assert description.audit_store(tmp_path / "stripe.db") == []
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

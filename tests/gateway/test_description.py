@@ -68,7 +68,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "stripe.db"
 
 
-@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 def test_an_honest_run_is_clean(run: Path) -> None:
     assert description.audit_store(run) == []
 

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,10 +38,3 @@ def quiet() -> Iterator[None]:
     )  # fmt: skip
     yield
     structlog.configure(**before)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

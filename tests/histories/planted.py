@@ -67,12 +67,12 @@ DEFECTS = (
     Defect(
         "unpaid counted as paid",
         "billing/checkout/fulfilment.py",
-        "        return _unpaid(session, order, at, has_failed=facts.payment_failed)\n",
+        "        return await _unpaid(session, order, at, has_failed=facts.payment_failed)\n",
         "        for pupil in order.pupils:\n"
         "            await subscriptions.begin_pass(session, Pass(pupil=pupil, account=order.account or '',"
         " product=order.product, features=tuple(order.features), since=at, until=order.until,"
         " order=order_id(order)), at)\n"
-        "        return _unpaid(session, order, at, has_failed=facts.payment_failed)\n",
+        "        return await _unpaid(session, order, at, has_failed=facts.payment_failed)\n",
         "I03 a right without money; the reducer: I03",
     ),
     Defect(

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from billing.checkout import rules as orders
-from billing.payments.rules import refund_move
+from billing.payments.rules import RefundStanding, refund_move
 from billing.subscriptions import rules as rights
 from billing.withdrawals import dispute_rules as disputes
 
@@ -62,10 +62,10 @@ class Ours(NamedTuple):
     has_account: bool = True
     withdrawn: bool = False
     booked: tuple[datetime, ...] = ()
-    right: str = ""
+    right: rights.State | Literal[""] = ""
     owed: tuple[tuple[str, int], ...] = ()
-    refund: str = ""
-    dispute: str = ""
+    refund: RefundStanding | Literal[""] = ""
+    dispute: disputes.State | Literal[""] = ""
     moves: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -104,8 +104,9 @@ def _withdrawn(ours: Ours) -> Ours:
     ours = ours._replace(withdrawn=True)
     if ours.order == "incomplete":
         ours = _moved(ours._replace(order=orders.move("incomplete", "expired")), "order", "incomplete", "expired")
-    if ours.right in rights.LIVE:
-        before, after = ours.right, rights.move(ours.right, "withdrawn")  # type: ignore[arg-type]
+    before = ours.right
+    if before and before in rights.LIVE:
+        after = rights.move(before, "withdrawn")
         ours = _moved(ours._replace(right=after, owed=(*ours.owed, ("withdrawal", PRICE))), "right", before, after)
     return ours
 
@@ -121,7 +122,7 @@ def heard(stripe: Stripe, ours: Ours) -> Ours:
             ours = _moved(ours._replace(order=orders.move(ours.order, to)), "order", ours.order, to)
     if stripe.refund and ours.owed:
         before = ours.refund or "new"
-        after = refund_move(before, stripe.refund)  # type: ignore[arg-type]
+        after = refund_move(before, stripe.refund)
         if after != before:
             ours = _moved(ours._replace(refund=after), "refund", before, after)
     if stripe.dispute and ours.booked:
@@ -150,13 +151,13 @@ def _paid(ours: Ours, at: datetime) -> Ours:
 def _disputed(ours: Ours, told: disputes.State) -> Ours:
     if not ours.dispute:
         ours = _moved(ours._replace(dispute="open"), "dispute", "", "open")
-    if (ours.dispute, told) not in disputes.MOVES:
+    before: disputes.State = ours.dispute or "open"
+    if (before, told) not in disputes.MOVES:
         return ours
-    before = ours.dispute
-    ours = _moved(ours._replace(dispute=disputes.move(before, told)), "dispute", before, told)  # type: ignore[arg-type]
-    if told == "lost" and ours.right in rights.LIVE:
-        was = ours.right
-        ours = _moved(ours._replace(right=rights.move(was, "disputed")), "right", was, "disputed")  # type: ignore[arg-type]
+    ours = _moved(ours._replace(dispute=disputes.move(before, told)), "dispute", before, told)
+    was = ours.right
+    if told == "lost" and was and was in rights.LIVE:
+        ours = _moved(ours._replace(right=rights.move(was, "disputed")), "right", was, "disputed")
     return ours
 
 

@@ -18,6 +18,7 @@ from billing.kernel.tokens import token_hash
 from billing.sandbox.postgres import EmbeddedPostgres
 from billing.sandbox.stripe import checkout_flow
 from billing.withdrawals import goodwill
+from billing.withdrawals.goodwill import StaffReason
 from tests.histories.comparing import complaints
 from tests.histories.direct import books_of
 from tests.histories.reducer import Order
@@ -113,7 +114,7 @@ async def test_i11_i25_f39_eight_buyers_at_once_for_one_pupil_leave_one_right_an
 
 @pytest.mark.usefixtures("quiet")
 async def test_r77_i13_of_twenty_refunds_of_60_percent_at_once_one_is_made(postgres: EmbeddedPostgres) -> None:
-    reasons = ("goodwill", "non_conformity", "sponsor_overlap", "school_block")
+    reasons: tuple[StaffReason, ...] = ("goodwill", "non_conformity", "sponsor_overlap", "school_block")
     async with village(postgres, "race_refunds", [Story(number=0, pupils=1, steps=())], 0, 0) as made:
         await gather_people(made, [0])
         assert await buy(made, 0, 0, await made.house.offer(token(0, 0))) == "paid"
@@ -125,7 +126,7 @@ async def test_r77_i13_of_twenty_refunds_of_60_percent_at_once_one_is_made(postg
             async with made.house.database.begin() as session:
                 return await goodwill.propose(
                     session, order, PRICE * 60 // 100, reasons[number % 4], f"staff:{number}", "asked", made.house.now
-                )  # type: ignore[arg-type]
+                )
 
         came = await asyncio.gather(*(staff(number) for number in range(20)), return_exceptions=True)
         assert [each for each in came if isinstance(each, BaseException) and not isinstance(each, BillingError)] == []

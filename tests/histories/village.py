@@ -27,12 +27,13 @@ from billing.kernel.work import Work
 from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
 from billing.wiring import _consumers, build
 from tests.conftest import TEMPLATE
-from tests.gateway.world import Hands
+from tests.gateway.world import Hands, World
 from tests.histories.direct import BASE, standin_in_memory
 from tests.histories.quick import plug_in
 from tests.histories.reducer import WARSAW, Deed, Order
 from tests.histories.stories import TICKS, Step, Story, fate
 from tests.services.house import House, settings
+from tests.services.mailers import NoLetters
 from webhooks.translate import HANDLED
 
 WORKERS = 8
@@ -262,7 +263,7 @@ async def village(
 ) -> AsyncGenerator[Village]:
     """A village on a database of its own, which is gone afterwards."""
     link = await asyncpg.connect(user=SUPERUSER, database="postgres", host=str(postgres.socket_folder))
-    await link.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await link.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     clock = FixedClock(BEGINNINGS[block % len(BEGINNINGS)].astimezone(UTC))
     hands = Hands(clock.now())
     standin = standin_in_memory(hands)
@@ -270,7 +271,8 @@ async def village(
     # Eight at once with eight events each outnumber the connections: under load they wait, and do not fail.
     cast("Any", services.database.engine.pool)._timeout = 600
     try:
-        yield Village(House(services, _World(hands, standin), None, 1, clock), stories, seed, block)  # type: ignore[arg-type]
+        world = cast("World", _World(hands, standin))
+        yield Village(House(services, world, NoLetters(), 1, clock), stories, seed, block)
     finally:
         await services.close()
         standin.close()
@@ -279,7 +281,7 @@ async def village(
 
 
 class _World:
-    """What a house needs of the world, without its sockets."""
+    """What a village's house uses of the world: it has no sockets."""
 
     def __init__(self, hands: Hands, standin: Any) -> None:
         self.hands = hands

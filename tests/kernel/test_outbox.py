@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from celery import Celery
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.audit import AuditRow, record
 from billing.kernel.db import Database
 from billing.kernel.outbox import BATCH, MOST_TRIES, RELAY, Consumer, Message, OutboxRow, put, relay
+from billing.worker import CeleryDoorbell
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -164,3 +167,38 @@ async def test_work_that_is_due_is_told_and_rung_for_after_the_commit_only(datab
         await _say_and_fail(database, at)
     assert rung == [RELAY]
     await database.close()
+
+
+async def test_i22_one_task_of_the_broker_stands_for_any_number_of_messages(
+    database_url: str, database: Database, at: datetime
+) -> None:
+    """A broker carries the name of the work, never a message: three commits with 750 messages are at most three tasks,
+    and each task does all that is due, in batches."""
+    app = Celery("counted", broker="memory://")
+    app.conf.task_default_queue = "webhooks"
+    rung = Database(database_url, doorbell=CeleryDoorbell(app, {RELAY: "webhooks"}))
+    for commit in range(3):
+        await say(rung, at, *range(commit * 250, commit * 250 + 250))
+    await rung.close()
+    with app.connection_for_read() as link:
+        queue = link.SimpleQueue("webhooks")
+        tasks = [queue.get(timeout=5).payload]
+        with suppress(queue.Empty):
+            while True:
+                tasks.append(queue.get(timeout=0.2).payload)
+    assert 1 <= len(tasks) <= 3
+    assert all(arguments == [RELAY] for arguments, _, _ in tasks)
+    work = relay(database, CONSUMERS)
+    assert [await work.run(at) for _ in range(5)] == [BATCH, BATCH, BATCH, 750 - 3 * BATCH, 0]
+    assert BATCH >= 100
+
+
+async def test_kinds_that_nobody_wants_are_done_together(database: Database, at: datetime) -> None:
+    await say(database, at, *range(150), kind="nobody.cares")
+    await say(database, at, 1000)
+    statements: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    assert await relay(database, CONSUMERS).run(at) == 151
+    assert len(statements) <= 8, statements
+    assert await states(database) == {"done": 151}
+    assert await taken(database) == {"1000": 1}

@@ -259,6 +259,9 @@ def every_letter(speech: Speech) -> dict[str, letters.Letter]:
         "money-returned": letters.MoneyReturned(
             seller=SELLER, reason="duplicate", amount=8998, order_number=NUMBER, active_until=LAST
         ),
+        "money-returned-ended": letters.MoneyReturned(
+            seller=SELLER, reason="goodwill", amount=8998, order_number=NUMBER, ended_at=PAID_AT
+        ),
         **samples_leaving.letters_of(ORDER_URL, NUMBER, SELLER),
         "dispute-lost": letters.DisputeLost(seller=SELLER, order_number=NUMBER),
         "refund-by-bank": letters.RefundByBank(

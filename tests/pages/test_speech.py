@@ -1,12 +1,16 @@
 """Languages, plurals, money and days."""
 
+import re
 from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.kernel.speech import LANGUAGES, choose, speak
+from billing.kernel.pages import unbroken
+from billing.kernel.speech import LANGUAGES, Language, choose, speak
+from billing.notices.letters import write
+from tests.pages import samples
 
 FEW = {2, 3, 4, 22, 23, 24, 102, 103, 104, 122, 123, 124}
 NUMBERS = (*range(26), *range(100, 126))
@@ -106,3 +110,21 @@ def test_any_field_a_stranger_sends_gives_a_language_of_ours(field: str) -> None
 def test_a_language_we_do_not_speak_is_refused() -> None:
     with pytest.raises(ValueError, match="'de'"):
         speak("de")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_or_letter_tears_a_day_or_an_hour_apart(language: Language) -> None:
+    """R119, R122: each stands in an element that does not break, with plain spaces in it; what is typed is let be."""
+    speech = speak(language)
+    pages = samples.every_page(speech)
+    written = {name: write(letter, speech).html for name, letter in samples.every_letter(speech).items()}
+    found = 0
+    for name, html in (*pages.items(), *written.items()):
+        text = re.sub(r"<(title|textarea|option|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+        loose = re.sub(r"<[^>]*>", "", re.sub(r"<bdi [^>]*>[^<]*</bdi>", "", text))
+        assert speech.days_in.findall(loose) == [], name
+        found += text.count("<bdi ")
+    assert found > len(pages) + len(written)
+    day = speech.day(date(2027, 6, 30))
+    typed = f"<textarea>{day}</textarea><title>{day}</title>"
+    assert unbroken(typed, speech) == typed

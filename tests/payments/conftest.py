@@ -25,10 +25,3 @@ async def gateway(world: World) -> AsyncIterator[StripeGateway]:
     made = StripeGateway(KEY, world.base, timeout=3)
     yield made
     await made.close()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

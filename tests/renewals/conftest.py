@@ -24,10 +24,3 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[RenewingHous
     """One house on a fresh database, with the monthly product on sale."""
     async with opened(database_url, tmp_path, catalogue_file(tmp_path)) as made:
         yield made
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

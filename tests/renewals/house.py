@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -76,14 +77,17 @@ class RenewingHouse(House):
 
     async def act(self, act: str, number: int = 0, **given: Any) -> None:
         """What a person does on the page, and what follows from it."""
-        name = renewing.renewal_id(await self.row(number))
+        await self.press(act, (await self._keys())[number], **given)
+        await self.settle()
+
+    async def press(self, act: str, key: UUID, **given: Any) -> None:
+        """One click on the page of a renewal, named by its key; nothing follows yet."""
         async with self.database.begin() as session:
-            row = await renewing.find(session, name, lock=True)
+            row = await session.get_one(RenewalRow, key, with_for_update=True)
             if act == "turn_off":
                 await renewing.turn_off(session, row, self.now, actor="buyer", **given)
             else:
                 await getattr(renewing, act)(session, row, self.catalogue, self.now, actor="buyer")
-        await self.settle()
 
     async def agree(self, unit_gross: int, number: int = 0) -> None:
         """A yes to a higher price."""

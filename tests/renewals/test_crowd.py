@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import msgspec
 import pytest
@@ -21,8 +20,6 @@ from billing.invariants import service as invariants
 from billing.kernel.clock import FixedClock
 from billing.kernel.work import Work
 from billing.sandbox.mailbox import Mailbox
-from billing.subscriptions import renewing
-from billing.subscriptions.tables import RenewalRow
 from billing.wiring import build
 from tests.gateway.world import World
 from tests.renewals.house import RenewingHouse, catalogue_file
@@ -117,15 +114,7 @@ async def act(all_of_them: Crowd, act: str, *fates: str) -> None:
     rows = await house.rows("select id, account from renewal")
     keys = [row.id for row in rows if row.account.rstrip("0123456789") in fates]
 
-    async def click(key: Any) -> None:
-        async with house.database.begin() as session:
-            row = await session.get_one(RenewalRow, key, with_for_update=True)
-            if act == "turn_off":
-                await renewing.turn_off(session, row, house.now, actor="buyer")
-            else:
-                await getattr(renewing, act)(session, row, house.catalogue, house.now, actor="buyer")
-
-    clicks = [click(key) for key in keys for _ in range(3)]
+    clicks = [house.press(act, key) for key in keys for _ in range(3)]
     await asyncio.gather(*clicks, all_of_them._worker(list(house.works)))
     await all_of_them.settle()
 

@@ -17,7 +17,6 @@ from billing.checkout.changing import Change, Yes
 from billing.invariants import service as invariants
 from billing.payments.facts import API_VERSION, ProviderError
 from billing.subscriptions import consents, renewing
-from billing.subscriptions.tables import RenewalRow
 from tests.gateway.world import KEY
 from tests.histories.direct import BASE, Fault, Wire
 from tests.renewals.conftest import opened
@@ -86,18 +85,9 @@ class Families:
         before = self.told()
         self.break_next()
         for row in self.rows:
-            await self._click(act, row.id)
+            await self.house.press(act, row.id)
         await self.come_true()
         assert self.told() - before == Counter({row.provider_id: 1 for row in self.rows}), act
-
-    async def _click(self, act: str, key: Any) -> None:
-        house = self.house
-        async with house.database.begin() as session:
-            row = await session.get_one(RenewalRow, key, with_for_update=True)
-            if act == "turn_off":
-                await renewing.turn_off(session, row, house.now, actor="buyer")
-            else:
-                await getattr(renewing, act)(session, row, house.catalogue, house.now, actor="buyer")
 
     async def come_true(self) -> None:
         house = self.house

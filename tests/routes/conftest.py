@@ -49,10 +49,3 @@ async def shop(
     settings = settings_of(database_url, valkey.url(), STRIPE_API_BASE=world.base)
     async with opened(settings, clock, await make_keys(database, clock)) as made:
         yield made
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The payment provider's library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

@@ -106,12 +106,20 @@ def test_posts_that_change_something_tell_of_the_idempotency_key(described: dict
         for parameter in operation.get("parameters", ())
         if parameter["name"] == "Idempotency-Key" and method == "post"
     }
-    assert with_key == {"/v1/accounts/{account}/activation-links", "/v1/notices/{notice}/shown"}
+    assert with_key == {
+        "/v1/accounts/{account}/activation-links",
+        "/v1/notices/{notice}/shown",
+        "/v1/webhook-endpoints",
+        "/v1/webhook-endpoints/{endpoint}/rotate-secret",
+        "/v1/webhook-endpoints/{endpoint}/enable",
+        "/v1/webhook-endpoints/{endpoint}/replay",
+        "/v1/webhook-endpoints/{endpoint}/deliveries/{delivery}/retry",
+    }
 
 
 def test_requests_are_closed_and_bounded(described: dict[str, Any]):
     schemas = described["components"]["schemas"]
-    for name in ("AccountIn", "PupilIn", "SchoolIn", "LinkIn"):
+    for name in ("AccountIn", "PupilIn", "SchoolIn", "LinkIn", "EndpointIn", "ReplayIn"):
         assert schemas[name]["additionalProperties"] is False, name
     assert schemas["LinkIn"]["properties"]["pupils"]["minItems"] == 1
     assert schemas["LinkIn"]["properties"]["pupils"]["items"]["pattern"]

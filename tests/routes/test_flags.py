@@ -27,12 +27,12 @@ async def test_too_large_a_body_and_a_spent_limit_are_told_in_the_protocols_shap
         assert large.json()["request_id"] == large.headers["x-request-id"]
     store = redis.asyncio.Redis.from_url(valkey.url())
     seconds, _ = await store.time()
-    await store.set(f"limit:key:{api.key_ids['admin']}", (seconds + 20) * 1_000_000, ex=30)
+    await store.set(f"limit:questions:{api.key_ids['entitlements:read']}", (seconds + 20) * 1_000_000, ex=30)
     await store.aclose()
-    spent = await api.ask("POST", ONE, ASKED)
+    spent = await api.ask("POST", ONE, ASKED, scope="entitlements:read")
     assert (spent.status_code, spent.json()["errorCode"], spent.json()["code"]) == (429, "GENERAL", "rate_limited")
     assert int(spent.headers["retry-after"]) > 0
-    assert spent.headers["ratelimit"].startswith('"key";r=0')
+    assert spent.headers["ratelimit"].startswith('"questions";r=0')
 
 
 async def test_an_address_beside_the_flags_is_not_there(api: Api):

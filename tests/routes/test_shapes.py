@@ -284,6 +284,7 @@ async def test_a_decision_of_the_whole_product_has_every_field(api: Api):
         "reverts_to": "basic",
         "free_in_browser": True,
         "notice_pending": False,
+        "source": "live",
         "as_of": NOW,
     }
 

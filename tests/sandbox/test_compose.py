@@ -11,7 +11,7 @@ import rich_click as click
 import yaml
 
 from billing.cli import main
-from billing.kernel.settings import PREFIX, Settings
+from billing.kernel.settings import PREFIX, Settings, Standing
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -20,7 +20,16 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 def test_the_processes_of_production_are_all_there() -> None:
     workers = {"worker-webhooks", "worker-notices", "worker-bulk"}
-    assert set(SERVICES) == {"web", *workers, "beat", "migrate", "postgres", "valkey", "mail"}
+    assert set(SERVICES) == {"web", "entitlements", *workers, "beat", "migrate", "postgres", "valkey", "mail"}
+
+
+def test_the_desk_alone_is_told_no_secret_but_its_own() -> None:
+    """Of what `.env` holds it is given what it needs by name, and all of that."""
+    desk = SERVICES["entitlements"]
+    given = {name.removeprefix(PREFIX).lower() for name, value in desk["environment"].items() if value}
+    wanted = {field.name for field in msgspec.structs.fields(Standing) if field.required}
+    assert desk["env_file"] == []
+    assert wanted <= given <= {field.name for field in msgspec.structs.fields(Standing)}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -70,7 +79,7 @@ def test_the_image_runs_as_nobody_in_particular_and_builds_nothing() -> None:
     assert "uv " not in last_stage
 
 
-@pytest.mark.parametrize("name", ["runtime", "embedded", "dev", "tools"])
+@pytest.mark.parametrize("name", ["runtime", "embedded", "dev", "tools", "bench"])
 def test_locked_requirements_have_hashes_and_no_addresses(name: str) -> None:
     text = (PROJECT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     pinned = re.findall(r"^[a-z0-9_.\-\[\]]+==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+", text, re.MULTILINE)

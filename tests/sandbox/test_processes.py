@@ -75,9 +75,12 @@ def test_a_child_that_dies_at_once_is_tried_ever_more_seldom(tmp_path: Path) -> 
     watcher = Watcher()
     watcher.watch(one)
     deadline = time.monotonic() + 4
-    while time.monotonic() < deadline:
-        watcher.look()
-        time.sleep(0.02)
+    try:
+        while time.monotonic() < deadline:
+            watcher.look()
+            time.sleep(0.02)
+    finally:
+        stop_all([one])  # on a busy machine the last one is just beginning
     assert 3 <= one.log.read_text().count("up") <= 6
 
 

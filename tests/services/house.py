@@ -32,7 +32,7 @@ from billing.notices.sending import PostOffice
 from billing.notices.tasks import works as notice_works
 from billing.payments.gateway import Gateway
 from billing.privacy import service as privacy
-from billing.sandbox.mailbox import Letter, Mailbox, MailFault, Mode
+from billing.sandbox.mailbox import Letter, MailFault, Mode
 from billing.sandbox.survey import Survey
 from billing.trials import service as trials
 from billing.wiring import Services, build
@@ -41,6 +41,7 @@ from entitlements.decision import Decision, decide
 from entitlements.features import FeatureList
 from entitlements.reader import FactsReader
 from tests.gateway.world import KEY, SECRET, World
+from tests.services.mailers import Letterbox
 from webhooks import service as inbox
 from webhooks.translate import head_of
 
@@ -74,7 +75,7 @@ def settings(database_url: str, stripe_base: str, smtp_port: int) -> Settings:
 class House:
     """The services with a clock, a mailbox and a stand-in Stripe around them."""
 
-    def __init__(self, services: Services, world: World, mailbox: Mailbox, smtp_port: int, clock: FixedClock) -> None:
+    def __init__(self, services: Services, world: World, mailbox: Letterbox, smtp_port: int, clock: FixedClock) -> None:
         self.services = services
         self.world = world
         self.mailbox = mailbox
@@ -83,8 +84,7 @@ class House:
         self.works: tuple[Work, ...] = services.works
         self.catalogue: Catalogue = services.catalogue
         self._taken = 0
-        features = FeatureList(basic=frozenset(self.catalogue.basic), add_ons=frozenset(self.catalogue.add_ons))
-        self._features = features
+        self._features = FeatureList(basic=frozenset(self.catalogue.basic), add_ons=frozenset(self.catalogue.add_ons))
         self._reader = FactsReader(self.database)
         self._survey = Survey(self.database)
 
@@ -295,6 +295,6 @@ def spread(rows: Iterable[Any]) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-def build_house(database_url: str, world: World, mailbox: Mailbox, smtp_port: int, clock: FixedClock) -> House:
+def build_house(database_url: str, world: World, mailbox: Letterbox, smtp_port: int, clock: FixedClock) -> House:
     """A house on this database; closing its services is the caller's."""
     return House(build(settings(database_url, world.base, smtp_port), clock=clock), world, mailbox, smtp_port, clock)

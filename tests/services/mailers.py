@@ -1,9 +1,35 @@
-"""Real mailers around the real one, that break at a point the test names."""
+"""Real mailers around the real one, that break at a point the test names; and where letters end up."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from billing.notices.letters_draft import Written
 from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer
+from billing.sandbox.mailbox import Letter, MailFault
+
+
+class Letterbox(Protocol):
+    """Where the letters of a house end up, and how it misbehaves."""
+
+    @property
+    def fault(self) -> MailFault: ...
+
+    @fault.setter
+    def fault(self, fault: MailFault) -> None: ...
+
+    def letters(self, to: str | None = None) -> list[Letter]:
+        """Those to one address, or all, oldest first."""
+        ...
+
+
+class NoLetters:
+    """A letterbox where nobody sends letters."""
+
+    def __init__(self) -> None:
+        self.fault = MailFault()
+
+    def letters(self, to: str | None = None) -> list[Letter]:
+        return []
 
 
 class Died(BaseException):

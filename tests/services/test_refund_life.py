@@ -15,6 +15,7 @@ from billing.payments.rules import RefundTooLarge
 from billing.sandbox.stripe import refunds as theirs
 from billing.withdrawals import goodwill
 from billing.withdrawals.goodwill import Proposal, StaffReason
+from tests.pages.reading import shown
 from tests.services.house import House, spread
 from tests.services.invariants import check
 from tests.services.refunding import (
@@ -44,6 +45,7 @@ async def test_r78_a_part_refund_of_goodwill_leaves_the_pass_and_names_who_appro
     assert await rights(house) == [("p1", "active")]
     letters = await house.rows("select kind from letter where kind = 'money_returned' and state = 'handed_over'")
     assert len(letters) == 1
+    assert "skończyła się" not in str([one.text for one in house.letters() if "Zwracamy" in one.subject])
     await check(house)
 
 
@@ -52,6 +54,9 @@ async def test_r78_a_full_refund_ends_the_pass_and_its_trial_is_told_of_again(ho
     await propose(house, order, PRICE)
     await house.settle()
     assert await rights(house) == [("p1", "refunded")]
+    (letter,) = [one for one in house.letters() if "Zwracamy" in one.subject]
+    said = "Pełna wersja z tego zamówienia skończyła się 1 września 2026 r., godz. 10:00 CEST."
+    assert said in shown(str(letter.text)), "since when"
     await check(house)
     await house.advance(at_hour(date(2026, 10, 10), 8))
     assert (await house.answer("anna", "p1")).allowed is False

@@ -21,7 +21,8 @@ from billing.payments.facts import API_VERSION
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import KEY, START, World, living
 from webhooks.inbox import EventRow
-from webhooks.routes import webhooks_router
+from webhooks.keeping import Intake
+from webhooks.routes import MailRoom, webhooks_router
 from webhooks.signature import sign
 
 SECRETS = ("whsec_new", "whsec_old")
@@ -53,13 +54,11 @@ class Door:
 @asynccontextmanager
 async def door_of(database: Database, clock: FixedClock) -> AsyncGenerator[Door]:
     """The route behind the one error map."""
+    mail_room = MailRoom(intake=Intake(database), secrets=SECRETS, expects_livemode=False, clock=clock)
     app = Litestar(
         route_handlers=[webhooks_router],
         dependencies={
-            "database": Provide(lambda: database, sync_to_thread=False),
-            "at": Provide(clock.now, sync_to_thread=False),
-            "webhook_secrets": Provide(lambda: SECRETS, sync_to_thread=False),
-            "expects_livemode": Provide(lambda: False, sync_to_thread=False),
+            "mail_room": Provide(lambda: mail_room, sync_to_thread=False),
         },
         exception_handlers={Exception: tell},
         state=State({"public_url": "http://test"}),
@@ -110,10 +109,3 @@ async def kept(database: Database) -> list[EventRow]:
     """The inbox."""
     async with database.begin() as session:
         return list(await session.scalars(select(EventRow).order_by(EventRow.received_at, EventRow.id)))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The library hands httpx its body in a way that httpx calls old."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))

@@ -1,0 +1,219 @@
+"""Facts as bytes: what was packed is told again exactly, to the microsecond; what does not fit is refused, never bent.
+
+    pupils (1)
+    each pupil   flags (1)  bytes of the reference (1)  blocks (1)  grants (1)  reference
+    each block   feature (1)  since (8)
+    each grant   head (1)  origin (1)  features (4)  since (8)  until (8)  what the origin needs
+
+Instants are microseconds since 1970, features bits of a mask by their numbers in a `Names`. A reference that is a UUID
+takes 16 bytes. An origin is one of our public ids, then its letters take 20 bytes, or any other text.
+"""
+
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from re import compile as pattern
+from typing import Final, cast, get_args
+
+from entitlements.facts import AccountFacts, EndReason, Grant, PupilFacts, Source
+
+MOST_FEATURES: Final = 32
+LONGEST_NAME: Final = 63
+"""Bytes of a feature's name, at most."""
+
+_SOURCES: Final = cast("tuple[Source, ...]", get_args(Source))
+_REASONS: Final[tuple[EndReason | None, ...]] = (None, *get_args(EndReason))
+_SOURCE_NUMBER: Final = {source: number for number, source in enumerate(_SOURCES)}
+_REASON_NUMBER: Final = {reason: number << 4 for number, reason in enumerate(_REASONS)}
+_BOUND, _ENDS = 8, 128
+_HEADS: Final = tuple(
+    (_SOURCES[head & 7 if head & 7 < len(_SOURCES) else 0], head & _BOUND == _BOUND, reason, head & _ENDS == _ENDS)
+    for head in range(256)
+    for reason in [_REASONS[head >> 4 & 7 if head >> 4 & 7 < len(_REASONS) else 0]]
+)
+"""What a head says: source, bound, reason of the end, whether there is an end."""
+_PENDING, _UUID = 1, 2
+
+_KINDS: Final = ("trl_", "sub_", "grt_", "spn_", "ord_")
+_KIND_NUMBER: Final = {kind.encode(): number for number, kind in enumerate(_KINDS, 1)}
+_LETTERS: Final = b"0123456789abcdefghjkmnpqrstvwxyz"
+_AS_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
+_TO_BASE64: Final = bytes.maketrans(_LETTERS, _AS_BASE64)
+_FROM_BASE64: Final = bytes.maketrans(_AS_BASE64, _LETTERS)
+_ID_LETTERS: Final = 26
+_UUID_LETTERS: Final = 36
+_PACKED_ID: Final = 20
+
+_IS_UUID: Final = pattern(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PUPIL: Final = struct.Struct("<BBBB")
+_BLOCK: Final = struct.Struct("<Bq")
+_GRANT: Final = struct.Struct("<BBIqq")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ODD: Final = (struct.error, OverflowError, UnicodeEncodeError, TypeError, KeyError, AttributeError)
+"""What values raise that no rule of ours lets into the database, such as an instant that is infinite."""
+_HOUR: Final = 3_600_000_000
+_MICRO: Final = timedelta(microseconds=1)
+
+
+class Unfit(Exception):
+    """These facts do not fit; whoever asks about them asks the database."""
+
+
+class Torn(Exception):
+    """These bytes are no facts."""
+
+
+class Names:
+    """Features by number, in the order in which they were first met. A number, once given, stays."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self.known = list(known)
+        self._numbers = {name: number for number, name in enumerate(self.known)}
+        self.sets: dict[int, frozenset[str]] = {}
+        """What `of` has told before."""
+        self.ends: dict[int, datetime] = {}
+        """Instants on the hour that were met."""
+
+    def number(self, name: str) -> int:
+        """The number of a feature; a new one gets the next. Raises Unfit when there are too many, or no such name."""
+        number = self._numbers.get(name)
+        if number is None:
+            if len(self.known) >= MOST_FEATURES or not name or len(name.encode()) > LONGEST_NAME:
+                raise Unfit("too many features, or too long a name")
+            number = self._numbers[name] = len(self.known)
+            self.known.append(name)
+        return number
+
+    def mask(self, names: Iterable[str]) -> int:
+        """The bits of these features."""
+        mask = 0
+        for name in names:
+            mask |= 1 << self.number(name)
+        return mask
+
+    def of(self, mask: int) -> frozenset[str]:
+        """The features of these bits. Raises Torn for a bit that nobody gave out."""
+        found = self.sets.get(mask)
+        if found is None:
+            if mask >> len(self.known):
+                raise Torn("unknown features")
+            found = frozenset(name for number, name in enumerate(self.known) if mask >> number & 1)
+            self.sets[mask] = found
+        return found
+
+
+def pack(facts: AccountFacts, names: Names) -> bytes:
+    """The bytes of an account's facts. Raises Unfit."""
+    try:
+        parts = [len(facts.pupils).to_bytes(1, "little")]
+        for pupil in facts.pupils:
+            ref, blocks, grants = pupil.pupil.encode(), pupil.blocks, pupil.grants
+            parts.append(pack_pupil(ref, len(blocks), len(grants), pending=pupil.notice_pending))
+            parts += [pack_block(names.number(name), micros(since)) for name, since in blocks.items()]
+            parts += [_packed_grant(grant, names) for grant in grants]
+    except _ODD as fault:
+        raise Unfit(str(fault)) from fault
+    return b"".join(parts)
+
+
+def pack_pupil(ref: bytes, blocks: int, grants: int, *, pending: bool) -> bytes:
+    """The head of a pupil. Raises struct.error where a number is too big."""
+    flags = _PENDING if pending else 0
+    if len(ref) == _UUID_LETTERS and _IS_UUID.fullmatch(ref):
+        return _PUPIL.pack(flags | _UUID, 16, blocks, grants) + bytes.fromhex(str(ref.replace(b"-", b""), "ascii"))
+    return _PUPIL.pack(flags, len(ref), blocks, grants) + ref
+
+
+def pack_block(feature: int, since: int) -> bytes:
+    """A block by the number of its feature, since an instant in microseconds."""
+    return _BLOCK.pack(feature, since)
+
+
+def grant_head(source: Source, reason: EndReason | None, *, bound: bool) -> int:
+    """What `pack_grant` must know of a grant that is the same for many."""
+    return _SOURCE_NUMBER[source] | _REASON_NUMBER[reason] | (_BOUND if bound else 0)
+
+
+def pack_grant(head: int, origin: bytes, mask: int, since: int, until: int | None) -> bytes:
+    """A grant; `mask` as of `Names`, instants in microseconds. Raises struct.error, OverflowError: one is too big."""
+    if until is None:
+        until = 0
+    else:
+        head |= _ENDS
+    kind = _KIND_NUMBER.get(origin[:4])
+    if kind is not None:
+        letters = origin[4:]
+        if len(letters) == _ID_LETTERS and not letters.translate(None, _LETTERS):
+            packed = a2b_base64(letters.translate(_TO_BASE64) + b"AA")[:_PACKED_ID]
+            return _GRANT.pack(head, kind, mask, since, until) + packed
+    return _GRANT.pack(head, 0, mask, since, until) + len(origin).to_bytes(1, "little") + origin
+
+
+def unpack(account: str, packed: bytes, names: Names) -> AccountFacts:
+    """The facts that were packed. Raises Torn for bytes that are none."""
+    try:
+        pupils: list[PupilFacts] = []
+        place = 1
+        for _ in range(packed[0]):
+            pupil, place = _pupil(packed, place, names)
+            pupils.append(pupil)
+    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as fault:
+        raise Torn(str(fault)) from fault
+    if place != len(packed):
+        raise Torn("too many bytes")
+    return AccountFacts(account, tuple(pupils))
+
+
+def micros(at: datetime) -> int:
+    """An instant in microseconds since 1970."""
+    return (at - _EPOCH) // _MICRO
+
+
+def _packed_grant(grant: Grant, names: Names) -> bytes:
+    until = None if grant.until is None else micros(grant.until)
+    head = grant_head(grant.source, grant.end_reason, bound=grant.bound)
+    return pack_grant(head, grant.origin.encode(), names.mask(grant.features), micros(grant.since), until)
+
+
+def _pupil(packed: bytes, place: int, names: Names) -> tuple[PupilFacts, int]:
+    flags, size, many_blocks, many_grants = _PUPIL.unpack_from(packed, place)
+    place += 4
+    ref = packed[place : place + size]
+    place += size
+    blocks: dict[str, datetime] = {}
+    for _ in range(many_blocks):
+        number, since = _BLOCK.unpack_from(packed, place)
+        blocks[names.known[number]] = _EPOCH + timedelta(0, 0, since)
+        place += 9
+    grants: list[Grant] = []
+    for _ in range(many_grants):
+        head, kind, mask, since, until = _GRANT.unpack_from(packed, place)
+        place += 22
+        if kind:
+            letters = b2a_base64(packed[place : place + _PACKED_ID]).translate(_FROM_BASE64)
+            origin = _KINDS[kind - 1] + str(letters[:_ID_LETTERS], "ascii")
+            place += _PACKED_ID
+        else:
+            end = place + 1 + packed[place]
+            origin = str(packed[place + 1 : end], "utf-8")
+            place = end
+        source, is_bound, reason, has_end = _HEADS[head]
+        ends = (names.ends.get(until) or _end(until, names)) if has_end else None
+        features = names.sets.get(mask) or names.of(mask)
+        grants.append(Grant(source, origin, features, _EPOCH + timedelta(0, 0, since), ends, is_bound, reason))
+    name = _uuid(ref) if flags & _UUID else str(ref, "utf-8")
+    return PupilFacts(name, tuple(grants), blocks, flags & _PENDING == _PENDING), place
+
+
+def _end(until: int, names: Names) -> datetime:
+    """An instant; those on the hour, at which seasons and trials end, are kept: there are few of them."""
+    at = _EPOCH + timedelta(0, 0, until)
+    if until % _HOUR == 0:
+        names.ends[until] = at
+    return at
+
+
+def _uuid(ref: bytes) -> str:
+    text = ref.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

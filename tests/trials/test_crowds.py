@@ -1,0 +1,165 @@
+"""Telling a crowd comes to the same as telling one after the other (R21, R24, R25, R26, R29, R30)."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.kernel.days import at_hour
+from billing.kernel.db import Database
+from billing.notices import service as notices
+from billing.notices.planning import plan_trial_endings
+from billing.trials import service as trials
+from billing.trials.lines import Line
+from entitlements import service as desk
+from tests.importing.world import TERMS, put_by_import, put_by_routes
+
+POLICY = TERMS.catalogue.trial
+ACCOUNTS, PUPILS = ("a1", "a2", "a3"), ("p1", "p2", "p3")
+ADD_ONS = TERMS.catalogue.add_ons
+
+Letter = Literal["none", "planned", "handed_over", "dropped", "bounced", "sending"]
+
+
+class World(msgspec.Struct, frozen=True):
+    """Who is linked to whom since which day, who is confirmed or out of reach, what is paid and what is written."""
+
+    links: tuple[tuple[str, str, int], ...]
+    unconfirmed: frozenset[str] = frozenset()
+    bounced: frozenset[str] = frozenset()
+    paid: tuple[tuple[str, int], ...] = ()
+    letters: tuple[tuple[str, tuple[str, ...], Letter], ...] = ()
+    looks: int = 0
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    links = draw(st.lists(st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(PUPILS), st.integers(0, 2)), max_size=6))
+    some = st.frozensets(st.sampled_from(ACCOUNTS), max_size=1)
+    paid = st.tuples(st.sampled_from(PUPILS), st.sampled_from((-1, 1, 300)))
+    pupils = st.lists(st.sampled_from(PUPILS), max_size=2, unique=True).map(tuple)
+    states: st.SearchStrategy[Letter] = st.sampled_from(("planned", "handed_over", "dropped", "bounced", "sending"))
+    letters = st.lists(st.tuples(st.sampled_from(ACCOUNTS), pupils, states), max_size=2, unique_by=lambda one: one[0])
+    return World(
+        tuple(links), draw(some), draw(some), tuple(draw(st.lists(paid, max_size=1))), tuple(draw(letters)),
+        draw(st.integers(0, 2)),
+    )  # fmt: skip
+
+
+async def build(session: AsyncSession, world: World, at: datetime) -> datetime:
+    """Let the world be; answers an instant at which some of its trials are to be told of."""
+    for account, pupil, day in sorted(world.links, key=lambda link: link[2]):
+        is_confirmed = account not in world.unconfirmed
+        line = Line(account=account, email=f"{account}@example.pl", kind="guardian", age_band="adult",
+                    email_confirmed=is_confirmed, pupil=pupil)  # fmt: skip
+        await put_by_routes(session, line, at + timedelta(days=day))
+    day = (await session.scalar(text("select min(reverts_on) from trial"))) or at.date()
+    now = at_hour(day - timedelta(days=POLICY.notice_days + POLICY.lead_days - world.looks), 9)
+    for account in world.bounced:
+        await session.execute(text("update account set bounced_at = :at where account = :account").bindparams(
+            at=now, account=account))  # fmt: skip
+    for pupil, days in world.paid:
+        since, until = now - timedelta(days=50), now + timedelta(days=days)
+        await desk.add_grant(
+            session, pupil=pupil, source="paid", origin="sub_1", features=ADD_ONS, at=at, since=since, until=until
+        )
+    for account, pupils, state in world.letters:
+        await notices.plan_letter(session, account, "trial_ending", f"{day}", now, day=day, pupils=pupils)
+        statement = """update letter set state = :state, sending_since = :sending, handed_over_at = :told
+            where account = :account"""
+        told = {"state": "planned" if state == "sending" else state, "sending": now if state == "sending" else None,
+                "told": now if state == "handed_over" else None, "account": account}  # fmt: skip
+        await session.execute(text(statement), told)
+    await session.flush()
+    session.expire_all()
+    return now
+
+
+async def one_by_one(session: AsyncSession, at: datetime) -> int:
+    """Trial after trial, as `tell_of_trial` says of each."""
+    due = await trials.to_tell(session, at, 1)
+    for trial in due:
+        await notices.tell_of_trial(session, trial, POLICY, at)
+    await session.flush()
+    return len(due)
+
+
+async def crowd(session: AsyncSession, at: datetime) -> int:
+    done = await plan_trial_endings(session, POLICY, at)
+    await session.flush()
+    session.expire_all()
+    return done
+
+
+async def told(session: AsyncSession) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that telling may touch, without the ids."""
+    asked = {
+        "letters": """select account, kind, about, day, pupils, facts, state, due_at, is_paced, tries, sending_since,
+            doubts, created_at, handed_over_at, fault, server_answer, attachments from letter""",
+        "trials": """select pupil, reverts_on, planned_for, bound_at, bound_reason, converted_at, prolongations
+            from trial""",
+        "links": "select * from entitlement_link",
+        "grants": "select pupil, source, since, until, bound, end_reason from entitlement_grant",
+        "accounts": "select account, bounced_at from account",
+        "audit": "select action, account, before, after, reason from audit where action not like 'letter.bounced'",
+    }
+    await session.flush()
+    return {name: sorted(map(tuple, await session.execute(text(query))), key=repr) for name, query in asked.items()}
+
+
+PLAIN = World(links=(("a1", "p1", 0), ("a1", "p2", 0), ("a2", "p2", 0)))
+
+
+@settings(
+    max_examples=30,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(world=worlds())
+@example(world=PLAIN)
+@example(world=msgspec.structs.replace(PLAIN, bounced=frozenset({"a1"})))
+@example(world=msgspec.structs.replace(PLAIN, unconfirmed=frozenset({"a1"})))
+@example(world=msgspec.structs.replace(PLAIN, paid=(("p2", 300),)))
+@example(world=msgspec.structs.replace(PLAIN, letters=(("a2", ("p3",), "handed_over"),)))
+async def test_a_crowd_is_told_as_each_of_it_would_be(database: Database, at: datetime, world: World) -> None:
+    found: list[dict[str, list[tuple[Any, ...]]]] = []
+    for tell in (one_by_one, crowd):
+        async with database.begin() as session:
+            taken_back = await session.begin_nested()
+            now = await build(session, world, at)
+            for _ in range(12):
+                if not await tell(session, now):
+                    break
+            found.append(await told(session))
+            await taken_back.rollback()
+    for name, rows in found[0].items():
+        assert found[1][name] == rows, name
+
+
+async def test_r24_r30_a_crowd_is_told_by_a_few_statements_one_letter_for_each_account(
+    database: Database, at: datetime
+) -> None:
+    """Three hundred families with two children: as many letters as families, and no statement for each."""
+    lines = [
+        Line(account=f"a{n}", email=f"a{n}@example.pl", kind="guardian", age_band="adult", email_confirmed=True,
+             pupil=f"p{n}-{child}")
+        for n in range(300)
+        for child in range(2)
+    ]  # fmt: skip
+    async with database.begin() as session:
+        await put_by_import(session, lines, at)
+    statements: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    async with database.begin() as session:
+        now = await session.scalar(text("select min(tell_from) from trial"))
+        assert now is not None
+        assert await plan_trial_endings(session, POLICY, now) == 600
+    assert len(statements) <= 10, statements
+    async with database.begin() as session:
+        letters = (await session.execute(text("select account, pupils from letter"))).all()
+        assert sorted(letters) == sorted((f"a{n}", [f"p{n}-0", f"p{n}-1"]) for n in range(300))
+        assert await plan_trial_endings(session, POLICY, now) == 0
