@@ -97,9 +97,8 @@ async def _bring_on(database: Database, gateway: Gateway, refund_id: UUID, at: d
         if await _is_too_late(session, refund, at):
             await _refused(session, refund_id, TOO_OLD, at)
             return
-        intent = await refunds.refund_intent(session, refund, at)
     try:
-        facts = await calls.make_refund(database, gateway, intent.id, at)
+        facts = await _made(database, gateway, refund, at)
     except NeverMade:
         return
     except (ProviderBusy, ProviderUnknown) as fault:
@@ -112,6 +111,16 @@ async def _bring_on(database: Database, gateway: Gateway, refund_id: UUID, at: d
         return
     async with database.begin() as session:
         await apply_refund(session, facts, at)
+
+
+async def _made(database: Database, gateway: Gateway, refund: Refund, at: datetime) -> RefundFacts:
+    """What the provider says of a refund. One it has made already, by our call or by somebody's hand in its own
+    dashboard, is read and never made again (I13)."""
+    if refund.provider_id is not None:
+        return await gateway.read_refund(refund.provider_id)
+    async with database.begin() as session:
+        intent = await refunds.refund_intent(session, refund, at)
+    return await calls.make_refund(database, gateway, intent.id, at)
 
 
 async def _is_too_late(session: AsyncSession, refund: Refund, at: datetime) -> bool:

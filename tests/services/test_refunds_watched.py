@@ -28,6 +28,19 @@ async def test_i12_a_part_refund_made_at_stripe_by_hand_is_booked_and_shown_and_
     await check(house)
 
 
+async def test_i13_a_part_made_by_hand_that_is_still_on_its_way_is_asked_about_and_never_made_again(
+    house: House,
+) -> None:
+    await bought(house, "p1")
+    await refund_outcome(house, "pending")
+    await by_hand(house, 1000)
+    house.stand_at(house.now + timedelta(hours=3))
+    await house.settle()
+    assert await refunds(house) == [("goodwill", 1000, "pending", "provider")]
+    assert [made["amount"] for made in house.world.standin._store.all_of("refund")] == [1000]
+    await check(house)
+
+
 async def test_i12_a_full_refund_made_at_stripe_by_hand_ends_the_pass(house: House) -> None:
     await bought(house, "p1")
     await by_hand(house)
