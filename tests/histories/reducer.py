@@ -134,7 +134,8 @@ def _of_pupil(
     gone = [deed.at for deed in deeds if deed.what == "erase" and deed.whom == order.buyer]
     left = [deed.at for deed in deeds if deed.what == "withdraw" and deed.whom == order.name]
     first = paid[0].at
-    if first >= order.closes or any(at <= first for at in gone + left):
+    # What came at the very instant of leaving may have been heard of before it or after it.
+    if first >= order.closes or any(at < first for at in gone + left):
         return [f"R57 {where}: a right for money that came too late"] if claims else []
     if len(claims) > 1:
         return [f"I11 {where}: {len(claims)} rights of one order"]
