@@ -17,7 +17,7 @@ from tests.histories.deeds import act
 from tests.histories.stories import Story, story
 from tests.histories.village import village
 
-HISTORIES = 20_000
+HISTORIES = 2_000
 """So many in a run, unless `--histories` says otherwise: each costs some 100 ms of processor time (74 statements in 13
 transactions; a quarter of it is PostgreSQL's), and the whole suite must end within half an hour on two cores.
 `make soak` lives through 100,000."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.pages.reading import shown
 from tests.renewing.selling import MONTHLY, YEARLY, Shop, catalogue_text
 from tests.renewing.shopping import products, shop
 from tests.services.house import House
@@ -175,7 +176,7 @@ async def test_a_refused_card_is_told_with_the_last_day_of_access_and_a_way_to_c
     assert told(house)[-1][1] == "Płatność za odnowienie nie powiodła się"
     assert "do 7 października 2026 r." in (house.letters("anna")[-1].text or "")
     renewal = await shop.get(f"{page}/renewal")
-    assert "do 7 października 2026 r." in renewal
+    assert "do 7 października 2026 r." in shown(renewal)
     assert "Zmień kartę" in renewal
     answer = await shop.post(f"{page}/renewal/card")
     assert "/portal/" in answer.headers["location"]
