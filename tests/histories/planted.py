@@ -44,10 +44,11 @@ DEFECTS = (
     Defect(
         "refund twice",
         "billing/withdrawals/tasks.py",
-        "        facts = await calls.make_refund(database, gateway, intent.id, at)\n",
-        "        facts = await calls.make_refund(database, gateway, intent.id, at)\n"
-        "        await gateway.refund(__import__('msgspec').convert({**intent.request, 'key': intent.key + 'b'},"
-        " __import__('billing.payments.facts', fromlist=['x']).OpenRefund))\n",
+        "    return await calls.make_refund(database, gateway, intent.id, at)\n",
+        "    made = await calls.make_refund(database, gateway, intent.id, at)\n"
+        "    await gateway.refund(__import__('msgspec').convert({**intent.request, 'key': intent.key + 'b'},"
+        " __import__('billing.payments.facts', fromlist=['x']).OpenRefund))\n"
+        "    return made\n",
         "Stripe's books, and the reducer: I10, I12",
     ),
     Defect(
