@@ -14,13 +14,12 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from billing.kernel.errors import Unavailable
-from billing.kernel.web import QUESTIONS, problem_answers, requires
+from billing.kernel.web import QUESTIONS, answer_as, problem_answers, requires
 from entitlements import answers
 from entitlements.answers import DecisionAnswer, EntitlementsAnswer
 from entitlements.batch import accounts_to_read, compact, full, judge, settle
@@ -33,10 +32,7 @@ from entitlements.questions import ask, ask_many, plain, plain_pairs
 from entitlements.telling import HAS_IT, READ, answer, named, told_once
 from entitlements.whole import whole
 
-_OTHERS = {
-    304: HAS_IT,
-    **problem_answers(400, 401, 403, 404, 422, 429, 503),
-}
+_OTHERS = HAS_IT | problem_answers(400, 401, 403, 404, 422, 429, 503)
 
 
 @dataclass
@@ -77,7 +73,7 @@ class _Window(HTTPRouteHandler):
         " for an unknown account. A pupil that is not linked is refused with `not_linked`. The answer flips at exactly"
         " `valid_until`; keep it no longer than `Cache-Control` says and ask again with `If-None-Match`."
     ),
-    responses={200: ResponseSpec(DecisionAnswer, generate_examples=False, description="The decision"), **_OTHERS},
+    responses=answer_as(DecisionAnswer, "The decision") | _OTHERS,
 )
 async def entitlement(
     request: Request[Any, Any, Any],
@@ -109,10 +105,7 @@ async def entitlement(
         "All pupils of the account (or the one named) and a decision for each add-on; `basic` lists the features that"
         " are always allowed. `valid_until` is the earliest of all decisions."
     ),
-    responses={
-        200: ResponseSpec(EntitlementsAnswer, generate_examples=False, description="All decisions"),
-        **_OTHERS,
-    },
+    responses=answer_as(EntitlementsAnswer, "All decisions") | _OTHERS,
 )
 async def entitlements(
     request: Request[Any, Any, Any],

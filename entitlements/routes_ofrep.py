@@ -4,7 +4,7 @@ What goes wrong is told in the protocol's shape instead of a problem; it is deci
 as the one a caller holds. A key may come as `Authorization: Bearer` or as `X-API-Key`, the protocol's two ways.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -24,7 +24,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from billing.kernel.errors import BillingError, TooMany, Unavailable
 from billing.kernel.problems import status_of
-from billing.kernel.web import QUESTIONS, AnyRequest, error_of, requires
+from billing.kernel.web import QUESTIONS, AnyRequest, answer_as, error_of, requires
 from entitlements import ofrep
 from entitlements.decision import Decision
 from entitlements.describe import OFREP_ANSWER, OFREP_BODY, OFREP_QUERY
@@ -48,12 +48,9 @@ _STATUSES: Final = {
 log = structlog.get_logger(__name__)
 
 
-def _failures(**more: str) -> dict[int, ResponseSpec]:
-    told = _STATUSES | {int(status.removeprefix("s")): words for status, words in more.items()}
-    return {
-        status: ResponseSpec(OfrepFailure, generate_examples=False, description=words)
-        for status, words in sorted(told.items())
-    }
+def _failures(statuses: Mapping[int, str] = _STATUSES) -> dict[int, ResponseSpec]:
+    """The protocol's own shape for everything that is not a flag."""
+    return {status: answer_as(OfrepFailure, words, status)[status] for status, words in sorted(statuses.items())}
 
 
 @dataclass
@@ -86,11 +83,7 @@ class _BulkEvaluation(_Evaluation):
         " account, a missing channel or an unclear pupil `INVALID_CONTEXT`. Nothing is changed, so `Idempotency-Key` is"
         " not needed and has no effect."
     ),
-    responses={
-        200: ResponseSpec(Flag, generate_examples=False, description="The flag"),
-        304: HAS_IT,
-        **_failures(s404="There is no such feature"),
-    },
+    responses=answer_as(Flag, "The flag") | HAS_IT | _failures(_STATUSES | {404: "There is no such feature"}),
 )
 async def evaluate_flag(
     request: Request[Any, Any, Any],
@@ -119,7 +112,7 @@ async def evaluate_flag(
         " instead of taking its defaults. Poll with `If-None-Match`. Nothing is changed, so `Idempotency-Key` is not"
         " needed and has no effect."
     ),
-    responses={304: HAS_IT, **_failures()},
+    responses=HAS_IT | _failures(),
 )
 async def evaluate_flags(
     request: Request[Any, Any, Any],

@@ -7,14 +7,13 @@ from typing import Any, Final, cast
 import msgspec
 from litestar import Request, Router, route
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from billing.kernel.errors import Fault, Malformed
 from billing.kernel.signing import PublicKeys, SigningKeys
-from billing.kernel.web import QUESTIONS, problem_answers, requires
+from billing.kernel.web import QUESTIONS, answer_as, problem_answers, requires
 from entitlements.answers import KEPT_IN_OUTAGE, Sealed, tag_of
 from entitlements.describe import ACCOUNT_QUERY
 from entitlements.facts import Facts
@@ -52,7 +51,7 @@ class _TokenQuestion(Operation):
         " account), `iat` and `exp`. `exp` is never past `valid_until` and at most 24 hours away. The keys are at"
         " `/.well-known/jwks.json`. Where you hold the token still, `If-None-Match` is answered 304."
     ),
-    responses={304: HAS_IT, **problem_answers(400, 401, 403, 404, 429, 503)},
+    responses=HAS_IT | problem_answers(400, 401, 403, 404, 429, 503),
 )
 async def signed_entitlements(
     request: Request[Any, Any, Any],
@@ -80,7 +79,7 @@ async def signed_entitlements(
         "A JWK set (RFC 7517), open to all. A key is here before it first signs and stays while anything that it"
         " signed is good. Keep it as `Cache-Control` says; on a `kid` that is not in it, ask again."
     ),
-    responses={200: ResponseSpec(PublicKeys, generate_examples=False, description="The public keys"), 304: HAS_IT},
+    responses=answer_as(PublicKeys, "The public keys") | HAS_IT,
     tags=["Entitlements"],
 )
 async def signing_keys(request: Request[Any, Any, Any], keys: NamedDependency[SigningKeys]) -> ASGIResponse:

@@ -8,15 +8,15 @@ from typing import Any, Final
 from litestar import Request
 from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
 
+from billing.kernel.web import answer_as
 from entitlements import answers
 from entitlements.answers import Sealed
 
 READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 JSON: Final = MediaType.JSON.value
-HAS_IT: Final = ResponseSpec(None, generate_examples=False, description="The caller has this answer already")
+HAS_IT: Final = answer_as(None, "The caller has this answer already", 304)
 
 
 class Told(ASGIResponse):

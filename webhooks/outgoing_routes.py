@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.errors import Fault, Malformed, NotFound
 from billing.kernel.ids import parse
-from billing.kernel.web import AnyRequest, answer_once, page_of, problem_answers
+from billing.kernel.web import AnyRequest, answer_as, answer_once, page_of, problem_answers
 from webhooks import outgoing_service as service
 from webhooks.outgoing_shapes import (
     Deliveries,
@@ -37,10 +36,7 @@ _ANSWERS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
     tags=_TAGS,
     summary="Be told of events",
     status_code=201,
-    responses={
-        201: ResponseSpec(EndpointOut, description="The endpoint and its secret", generate_examples=False),
-        **problem_answers(*_ANSWERS),
-    },
+    responses=answer_as(EndpointOut, "The endpoint and its secret", 201) | problem_answers(*_ANSWERS),
 )
 async def create_endpoint(
     request: AnyRequest,
@@ -109,10 +105,7 @@ async def delete_endpoint(
     tags=_TAGS,
     summary="Change the secret",
     status_code=200,
-    responses={
-        200: ResponseSpec(EndpointOut, description="The endpoint and its new secret", generate_examples=False),
-        **problem_answers(*_ANSWERS),
-    },
+    responses=answer_as(EndpointOut, "The endpoint and its new secret") | problem_answers(*_ANSWERS),
 )
 async def rotate_secret(
     request: AnyRequest,
@@ -134,10 +127,7 @@ async def rotate_secret(
     tags=_TAGS,
     summary="Be told again",
     status_code=200,
-    responses={
-        200: ResponseSpec(EndpointOut, description="The endpoint", generate_examples=False),
-        **problem_answers(*_ANSWERS),
-    },
+    responses=answer_as(EndpointOut, "The endpoint") | problem_answers(*_ANSWERS),
 )
 async def enable_endpoint(
     request: AnyRequest,
@@ -184,10 +174,7 @@ async def list_deliveries(
     tags=_TAGS,
     summary="Send one again",
     status_code=200,
-    responses={
-        200: ResponseSpec(DeliveryOut, description="The delivery", generate_examples=False),
-        **problem_answers(*_ANSWERS),
-    },
+    responses=answer_as(DeliveryOut, "The delivery") | problem_answers(*_ANSWERS),
 )
 async def retry_delivery(
     request: AnyRequest,
@@ -210,10 +197,7 @@ async def retry_delivery(
     tags=_TAGS,
     summary="Send all that failed again",
     status_code=200,
-    responses={
-        200: ResponseSpec(ReplayOut, description="How many", generate_examples=False),
-        **problem_answers(*_ANSWERS),
-    },
+    responses=answer_as(ReplayOut, "How many") | problem_answers(*_ANSWERS),
 )
 async def replay_deliveries(
     request: AnyRequest,

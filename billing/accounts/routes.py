@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +16,7 @@ from billing.kernel.days import day_of, iso
 from billing.kernel.errors import Fault, Gone, Invalid, NotFound
 from billing.kernel.ids import Ref
 from billing.kernel.speech import Speech
-from billing.kernel.web import AnyRequest, problem_answers
+from billing.kernel.web import AnyRequest, answer_as, problem_answers
 from billing.kernel.web_pages import Html, Site, page, speech_of, wrong_link
 from entitlements.features import FeatureList
 
@@ -86,10 +85,7 @@ def told(row: AccountRow) -> AccountOut:
     tags=["Accounts"],
     summary="Register or change an account",
     status_code=200,
-    responses={
-        201: ResponseSpec(AccountOut, description="Registered", generate_examples=False),
-        **problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
-    },
+    responses=answer_as(AccountOut, "Registered", 201) | problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
 )
 async def put_account(
     account: FromPath[Ref],

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +16,7 @@ from billing.catalog.values import Catalogue
 from billing.kernel.days import iso
 from billing.kernel.errors import Fault, Invalid
 from billing.kernel.ids import Ref
-from billing.kernel.web import AnyRequest, answer_once, problem_answers
+from billing.kernel.web import AnyRequest, answer_as, answer_once, problem_answers
 from billing.kernel.web_pages import Site
 from entitlements import service as desk
 
@@ -43,10 +42,7 @@ class LinkOut(msgspec.Struct, frozen=True, tag_field="object", tag="activation_l
     tags=["Selling"],
     summary="Make an activation link",
     status_code=201,
-    responses={
-        201: ResponseSpec(LinkOut, description="The link", generate_examples=False),
-        **problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
-    },
+    responses=answer_as(LinkOut, "The link", 201) | problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
 )
 async def create_link(
     request: AnyRequest,

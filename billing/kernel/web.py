@@ -242,6 +242,11 @@ def _plain(status: int) -> str:
     return f"{HTTPStatus(status).phrase}."
 
 
+def answer_as(shape: type[Any] | None, words: str, status: int = 200) -> dict[int, ResponseSpec]:
+    """The OpenAPI description of one answer; without a shape it has no body."""
+    return {status: ResponseSpec(shape, description=words, generate_examples=False)}
+
+
 def problem_answers(*statuses: int) -> dict[int, ResponseSpec]:
     """The OpenAPI description of problem answers."""
     return {

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +14,7 @@ from billing.accounts.service import get_account
 from billing.catalog.values import Catalogue
 from billing.kernel.days import iso
 from billing.kernel.ids import Ref
-from billing.kernel.web import AnyRequest, answer_once, page_of, problem_answers
+from billing.kernel.web import AnyRequest, answer_as, answer_once, page_of, problem_answers
 from billing.notices import service
 from billing.notices.tables import LetterRow
 
@@ -83,10 +82,7 @@ async def list_notices(
     tags=["Notices"],
     summary="The app has shown a notice",
     status_code=200,
-    responses={
-        200: ResponseSpec(NoticeOut, description="The notice", generate_examples=False),
-        **problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
-    },
+    responses=answer_as(NoticeOut, "The notice") | problem_answers(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
 )
 async def notice_shown(
     request: AnyRequest,

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +17,7 @@ from billing.kernel import audit
 from billing.kernel.days import day_of, iso
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import Ref
-from billing.kernel.web import page_of, problem_answers
+from billing.kernel.web import answer_as, page_of, problem_answers
 from billing.kernel.web_pages import Site
 from billing.trials import rules, service
 from billing.trials.tables import TrialRow
@@ -109,10 +108,7 @@ async def _link_out(session: AsyncSession, link: Link, catalogue: Catalogue, at:
     tags=["Pupils"],
     summary="Link a pupil to an account",
     status_code=200,
-    responses={
-        201: ResponseSpec(PupilLinkOut, description="Linked", generate_examples=False),
-        **problem_answers(400, 401, 403, 404, 413, 415, 429, 503),
-    },
+    responses=answer_as(PupilLinkOut, "Linked", 201) | problem_answers(400, 401, 403, 404, 413, 415, 429, 503),
 )
 async def link_pupil(
     account: FromPath[Ref],
