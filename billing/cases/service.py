@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,9 +36,11 @@ async def open_case(
     **facts: Any,
 ) -> bool:
     """Let a person look at `about`; answers whether that is news. A matter has one case of a kind: one that is closed
-    stays so, unless `reopen` says that what closed it did not hold."""
+    stays so, unless `reopen` says that what closed it did not hold. An `account` that is being erased, or was while
+    the caller was at work, is left out (I30)."""
     after = RULES[kind].due_after
     due_at = due_at or (at + after if after is not None else None)
+    account = await _still_there(session, account)
     values = {
         "id": new_id(at), "kind": kind, "about": about, "order_id": order, "account": account, "facts": facts,
         "state": "open", "opened_at": at, "due_at": due_at,
@@ -102,11 +104,6 @@ async def close_about(
     return True
 
 
-async def forget_account(session: AsyncSession, account: str) -> None:
-    """Take an erased person off the cases; the matters stay (R88)."""
-    await session.execute(update(CaseRow).where(CaseRow.account == account).values(account=None))
-
-
 def _close(session: AsyncSession, row: CaseRow, outcome: str, actor: str, reason: str, at: datetime) -> None:
     _move(session, row, "closed", at, actor, reason)
     row.outcome, row.reason, row.closed_by, row.closed_at = outcome, reason, actor, at
@@ -119,6 +116,14 @@ def _move(session: AsyncSession, row: CaseRow, to: State, at: datetime, actor: s
         session, at, "case.moved", case_id(row), actor=actor, account=row.account, before=before, after=to,
         reason=reason, kind=row.kind,
     )  # fmt: skip
+
+
+async def _still_there(session: AsyncSession, account: str | None) -> str | None:
+    """The account, kept from going before the transaction ends; None: there is none, or none any more."""
+    if account is None:
+        return None
+    (known,) = (key.column for key in CaseRow.__table__.c.account.foreign_keys)
+    return await session.scalar(select(known).where(known == account).with_for_update(read=True, key_share=True))
 
 
 async def _locked(session: AsyncSession, query: Any) -> CaseRow | None:

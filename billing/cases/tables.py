@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.cases.rules import KINDS
@@ -14,7 +14,8 @@ _KINDS = ", ".join(f"'{kind}'" for kind in KINDS)
 
 
 class CaseRow(Base):
-    """One matter. `about` is the public id of its subject; `facts` hold what a person needs to decide, no names."""
+    """One matter. `about` is the public id of its subject; `facts` hold what a person needs to decide, no names. An
+    account that is erased is taken off by the database, and the matter stays (R88)."""
 
     __tablename__ = "finance_case"
     __table_args__ = (
@@ -30,7 +31,7 @@ class CaseRow(Base):
     kind: Mapped[str]
     about: Mapped[str]
     order_id: Mapped[str | None] = mapped_column(index=True)
-    account: Mapped[str | None] = mapped_column(index=True)
+    account: Mapped[str | None] = mapped_column(ForeignKey("account.account", ondelete="SET NULL"), index=True)
     facts: Mapped[dict[str, Any]]
     state: Mapped[str]
     opened_at: Mapped[datetime]

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts import service as accounts
 from billing.activation import service as activation
-from billing.cases import service as cases
 from billing.checkout import service as checkout
 from billing.checkout.service import Order
 from billing.invoices import service as invoices
@@ -35,13 +34,12 @@ async def erase(session: AsyncSession, account: str, at: datetime, *, reason: st
     """Delete a person: address, links, letters, mail links. Paid orders stay without the account until their term ends;
     the pupil's rights stay the pupil's. Answers what is kept by law. Raises NotFound `unknown_account`.
     """
-    await accounts.get_account(session, account, lock=True)
+    await checkout.orders_of(session, account, lock=True)  # whoever writes about an order now has done so, or waits
+    await accounts.get_account(session, account, lock=True)  # after the orders, as whoever opens a case about one does
     for link in await desk.links_of(session, account):
         await desk.drop_link(session, account, link.pupil)
         await trials.unlinked(session, link.pupil)
-    await checkout.orders_of(session, account, lock=True)  # whoever writes about an order now has done so, or waits
     await activation.forget(session, account)
-    await cases.forget_account(session, account)
     await notices.forget(session, account)
     await withdrawing.forget_buyer(session, account)
     await complaints.forget_account(session, account)

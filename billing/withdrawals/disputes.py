@@ -18,7 +18,7 @@ from billing.payments.facts import DisputeFacts, ProviderBusy
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.rules import LIVE
 from billing.withdrawals import dispute_rules as rules
-from billing.withdrawals import disputed_money
+from billing.withdrawals import disputed_money, owed
 from billing.withdrawals.dispute_rules import State
 from billing.withdrawals.disputed_rights import give_again
 from billing.withdrawals.effects import apply_effect
@@ -115,6 +115,7 @@ async def _turn(
 
 async def _lost(session: AsyncSession, row: DisputeRow, order: _Order, at: datetime) -> None:
     await cases.close_about(session, "stray_money", dispute_id(row), "explained", at, "the bank took it after all")
+    await owed.settle_what_a_bank_took(session, await checkout.read_order(session, row.order_id), row.payment_id, at)
     if not await _is_paid_for(session, row.order_id, order.unit_gross):
         await apply_effect(session, "dispute_lost", row.order_id, at)
         outbox.put(session, "dispute.lost", at, order=row.order_id, account=order.account)

@@ -14,10 +14,9 @@ from billing.kernel.days import day_of
 from billing.kernel.errors import Conflict
 from billing.kernel.ids import parse
 from billing.payments import refunds
-from billing.payments import service as payments
 from billing.payments.refunds_by_hand import AT_THE_PROVIDER
-from billing.payments.rules import FINAL, Payment, Reason, Refund, RefundTooLarge
-from billing.withdrawals import disputed_money
+from billing.payments.rules import Reason, Refund, RefundTooLarge
+from billing.withdrawals import disputed_money, owed
 from billing.withdrawals.service import end_if_all_is_back
 
 StaffReason = Literal["goodwill", "non_conformity", "sponsor_overlap", "school_block"]
@@ -85,7 +84,7 @@ async def _check(session: AsyncSession, order: str, amount: int, reason: Reason)
 async def _refund(session: AsyncSession, order: str, amount: int, reason: Reason, by: str, at: datetime) -> Refund:
     """The newest payment that can still carry it: of two of one order, the older may be back already."""
     row = await checkout.read_order(session, order)
-    fitting = [paid for paid in await _with_rest(session, order) if paid[1] >= amount]
+    fitting = [paid for paid in await owed.left(session, order) if paid[1] >= amount]
     if not fitting:
         raise RefundTooLarge("No single payment of this order still holds so much.", amount=amount)
     is_all = await disputed_money.kept(session, order) == amount
@@ -93,13 +92,3 @@ async def _refund(session: AsyncSession, order: str, amount: int, reason: Reason
     refund = await give_back(session, row, fitting[-1][0], amount, reason, at, approved_by=by, ended_on=ended_on)
     await end_if_all_is_back(session, order, ("full_refund", "part_refund"), at)
     return refund
-
-
-async def _with_rest(session: AsyncSession, order: str) -> list[tuple[Payment, int]]:
-    """Each payment of the order with what is left of it, oldest first; what failed to go back is owed (R75)."""
-    owed: dict[object, int] = {}
-    for refund in await refunds.refunds_of(session, order):
-        if refund.state in FINAL:
-            owed[refund.payment] = owed.get(refund.payment, 0) + refund.amount
-    paid = await payments.payments_of(session, order, lock=True)
-    return [(payment, payment.refundable - owed.get(payment.id, 0)) for payment in paid]

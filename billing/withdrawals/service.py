@@ -8,15 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases import service as cases
 from billing.checkout import service as checkout
-from billing.checkout.fulfilment import give_back
 from billing.kernel import outbox
 from billing.kernel.days import end_of
 from billing.ledger import service as ledger
 from billing.payments import early, refunds, refunds_by_hand
 from billing.payments import service as payments
 from billing.payments.facts import RefundFacts
-from billing.payments.rules import FINAL, Payment, Refund
-from billing.withdrawals import disputed_money
+from billing.payments.rules import FINAL, Refund
+from billing.withdrawals import disputed_money, owed
 from billing.withdrawals.effects import Event, apply_effect
 
 
@@ -57,8 +56,12 @@ def tell_of_success(session: AsyncSession, refund: Refund, at: datetime) -> None
 
 async def has_failed(session: AsyncSession, refund: Refund, at: datetime) -> None:
     """The way the money came does not take it back: two people send it by a bank transfer, with the buyer's agreement.
-    The case keeps the day by which the refund is due, and is opened again where it was closed before (R75)."""
+    The case keeps the day by which the refund is due, and is opened again where it was closed before (R75). Nobody
+    sends what a bank has taken for the buyer."""
     order = await checkout.read_order(session, refund.order)
+    await owed.settle_what_a_bank_took(session, order, refund.payment, at)
+    if (await refunds.read_refund(session, refund.id)).state == "waived":
+        return
     await cases.open_case(
         session, "bank_transfer", refund.public_id, at, order=refund.order, account=order.account,
         due_at=end_of(refund.legal_due_on), reopen=True, amount=refund.amount, why=refund.fault or refund.state,
@@ -79,7 +82,7 @@ async def _take_on(session: AsyncSession, facts: RefundFacts, at: datetime) -> b
     if known is None:
         return False
     order = await checkout.lock_order(session, (await checkout.read_order(session, known.order)).id)
-    owed = await _settle_owed(session, known, facts, at)
+    still = await owed.settle(session, known, facts.amount, refunds_by_hand.AT_THE_PROVIDER, facts.refund_id, at)
     refund = await refunds_by_hand.take_on(session, facts, at)
     if refund is None:
         return False
@@ -91,30 +94,5 @@ async def _take_on(session: AsyncSession, facts: RefundFacts, at: datetime) -> b
     events = cast("tuple[Event, Event]", ("full_refund_made_at_stripe_by_hand", "part_refund_made_at_stripe_by_hand"))
     await end_if_all_is_back(session, refund.order, events, at)
     outbox.put(session, "refund.reserved", at, order=refund.order, refund=refund.public_id, account=order.account)
-    for former, rest in owed:
-        await give_back(
-            session, order, known, rest, former.reason, at,
-            approved_by=former.approved_by, is_told_otherwise=True, scope=former.public_id,
-        )  # fmt: skip
+    await owed.owe(session, order, known, still, at)
     return True
-
-
-async def _settle_owed(
-    session: AsyncSession, payment: Payment, facts: RefundFacts, at: datetime
-) -> list[tuple[Refund, int]]:
-    """Whoever gives money back by hand has seen that ours did not go: what was owed of the payment is settled by it
-    first, so that nobody is paid twice. Answers what stays owed of which refund, in grosz."""
-    left, owed = facts.amount, list[tuple[Refund, int]]()
-    for refund in await refunds.refunds_of(session, payment.order):
-        if refund.payment != payment.id or refund.state not in FINAL or left <= 0:
-            continue
-        actor = refunds_by_hand.AT_THE_PROVIDER
-        await refunds_by_hand.end_by_hand(session, refund.id, "waived", actor, facts.refund_id, at)
-        await ledger.book_refund_waived(session, refund.public_id, at)
-        await cases.close_about(
-            session, "bank_transfer", refund.public_id, "dismissed", at, facts.refund_id, actor=actor
-        )
-        if refund.amount > left:
-            owed.append((refund, refund.amount - left))
-        left -= refund.amount
-    return owed

@@ -24,12 +24,10 @@ from billing.kernel.errors import Fault, Invalid
 from billing.kernel.ids import new_id, parse, public
 from billing.kernel.sealing import seal, unseal
 from billing.payments import refunds
-from billing.payments import service as payments
-from billing.payments.rules import FINAL, Payment
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Subscription
 from billing.trials import service as trials
-from billing.withdrawals import rules
+from billing.withdrawals import owed, rules
 from billing.withdrawals.effects import apply_effect
 from billing.withdrawals.rules import Channel, Right, State
 from billing.withdrawals.tables import WithdrawalRow
@@ -184,39 +182,29 @@ async def _undo(
     if order.state == "incomplete":
         checkout.close(session, order, "expired", at)
     held = await subscriptions.of_order(session, checkout.order_id(order), lock=True)
-    paid = await payments.payments_of(session, checkout.order_id(order), lock=True)
-    left = await _left(session, order, paid)
+    left = await owed.left(session, checkout.order_id(order))
     sold = [_right(order, right) for right in held if right.state not in _UNDONE]
     settled = rules.settle(
-        sold, sum(left.values()), row.sent_on,
+        sold, sum(rest for _, rest in left), row.sent_on,
         policy=terms.policy, was_wished=order.start_now, was_told=order.informed_at is not None,
     )  # fmt: skip
     row.kept = settled.kept
     await apply_effect(session, "withdrawal", checkout.order_id(order), at)
     await trials.reopen(session, [right.pupil for right in held], terms.trial, at)
     is_told = await _is_buyers(session, order, told.contact)
-    owed = settled.refund
-    for payment in paid:
-        amount = min(owed, left[payment.id])
+    due = settled.refund
+    for payment, rest in left:
+        amount = min(due, rest)
         if amount:
             refund = await give_back(
                 session, order, payment, amount, "withdrawal", at,
                 approved_by=row.entered_by or audit.SYSTEM, ended_on=day_of(at), is_told_otherwise=is_told,
             )  # fmt: skip
-            row.refund_id, owed = refund.id, owed - amount
+            row.refund_id, due = refund.id, due - amount
 
 
 def _right(order: Order, right: Subscription) -> Right:
     return Right(price=order.unit_gross, first=day_of(right.since), last=last_day_before(right.until))
-
-
-async def _left(session: AsyncSession, order: Order, paid: tuple[Payment, ...]) -> dict[UUID, int]:
-    """What of each payment may still go back: a refund that failed is owed as before, and takes its part (R75)."""
-    owed: dict[UUID, int] = {}
-    for refund in await refunds.refunds_of(session, checkout.order_id(order)):
-        if refund.state in FINAL:
-            owed[refund.payment] = owed.get(refund.payment, 0) + refund.amount
-    return {payment.id: max(payment.refundable - owed.get(payment.id, 0), 0) for payment in paid}
 
 
 async def _is_buyers(session: AsyncSession, order: Order, contact: str) -> bool:

@@ -120,9 +120,9 @@ DEFECTS = (
         "I17 an order whose state the audit trail does not tell",
     ),
     Defect(
-        "an erased person stays on a case",
+        "an erased person stays on what was bought",
         "billing/privacy/service.py",
-        "    await cases.forget_account(session, account)\n",
+        "    await subscriptions.forget_buyer(session, account, at)\n",
         "",
         "I30 an erased person whose name stands somewhere",
     ),

@@ -210,10 +210,15 @@ def _of_money(order: Order, paid: list[Money], mine: list[Claim], deeds: list[De
     if any(deed.what == "withdraw" and deed.whom == order.name for deed in deeds):
         bought = by_hand = by_staff = 0
     expected = min(total - bought + by_hand + by_staff, total)
-    owed = back + told.failed.get(order.name, 0)
-    # What is given back at Stripe by hand may settle what was owed already.
-    if owed != expected and not (by_hand and max(total - bought + by_staff, by_hand) <= owed <= expected):
+    failed = told.failed.get(order.name, 0)
+    owed = back + failed
+    # What is given back at Stripe by hand may settle what was owed already, and so may what a bank took.
+    lost = sum(each.amount for each in paid if each.dispute == "lost")
+    least = max(total - bought + by_staff, by_hand) if by_hand else expected
+    if not max(least - lost, 0) <= owed <= expected or (owed < expected and not by_hand and not lost):
         wrong.append(f"I12 {order.name}: paid {total}, bought {bought}, so {expected} goes back, and {owed} does")
+    if failed and owed + lost > total:
+        wrong.append(f"R77 {order.name}: {failed} is to be sent, of {total}, though a bank took {lost}; {back} is back")
     return wrong
 
 

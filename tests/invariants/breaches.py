@@ -59,6 +59,15 @@ BREACHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     ("a right taken back and nothing given for it", ("delete from refund where reason = 'withdrawal'",)),
     ("more given back than paid", ("update payment set refund_reserved = 0 where refund_reserved > 0",)),
+    (
+        "owed though a bank took it",
+        (
+            "update dispute set state = 'lost', closed_at = opened_at",
+            """insert into refund (id, payment_id, order_id, reason, scope, amount, state, approved_by, created_at,
+                due_at, tries, legal_due_on) select gen_random_uuid(), payment_id, order_id, 'goodwill', 'planted', 1,
+                'failed', 'ewa', opened_at, opened_at, 1, '2026-12-01' from dispute""",
+        ),
+    ),
     ("two refunds of a payment for one reason", (_REFUND,)),
     ("a call whose key is not its intent's", ("update provider_intent set key = key || 'x' where kind = 'refund'",)),
     ("a key that was sent when too old", ("update provider_intent set sent_at = created_at + interval '23 hours'",)),

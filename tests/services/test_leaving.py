@@ -1,5 +1,6 @@
 """What is left of a person who leaves, who never confirmed, or who asks for all we hold (R19, R57, R88–R91, I30)."""
 
+import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from operator import itemgetter
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.cases import service as cases
 from billing.kernel.days import at_hour
 from billing.kernel.errors import NotFound
 from billing.notices.planning import plan_trial_endings
@@ -96,6 +99,33 @@ async def test_i30_a_letter_under_way_while_its_reader_is_erased_leaves_no_trace
     assert len(house.letters()) == 1
     assert set(await where_is(house, "rodzic-a")) <= {"audit"}
     assert await house.rows("select text, html, subject from letter") == [(None, None, None)]
+
+
+@pytest.mark.parametrize("is_first", ["the case", "the erasure"])
+async def test_i30_a_case_opened_while_its_buyer_is_erased_names_nobody(house: House, is_first: str) -> None:
+    """Whoever opens it has read the buyer before; only one of the two transactions can be first."""
+    await house.register("rodzic-a")
+
+    async def open_case(session: AsyncSession) -> None:
+        await cases.open_case(session, "finding", "ref_1", house.now, account="rodzic-a", cause="seen")
+
+    async def erase(session: AsyncSession) -> None:
+        await privacy.erase(session, "rodzic-a", house.now, reason="asked")
+
+    first, second = (open_case, erase) if is_first == "the case" else (erase, open_case)
+    async with house.database.begin() as leading:
+        await first(leading)
+
+        async def follow() -> None:
+            async with house.database.begin() as following:
+                await second(following)
+
+        follower = asyncio.create_task(follow())
+        while not await house.rows("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+            assert not follower.done(), "nobody waited for the other"
+            await asyncio.sleep(0.01)
+    await follower
+    assert await house.rows("select about, account from finance_case") == [("ref_1", None)]
 
 
 async def test_r57_i30_money_that_comes_after_erasure_goes_back_and_brings_nothing_back(house: House) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from billing.invariants.rules import Query, listed, with_names
 from billing.ledger.proof import BROKEN_ORDERS
-from billing.payments.rules import NOT_RESERVED, OLDEST_KEY
+from billing.payments.rules import FINAL, NOT_RESERVED, OLDEST_KEY
 from billing.subscriptions.rules import LIVE
 
 _ORDERS = with_names("ord", "orders")
@@ -88,6 +88,17 @@ MONEY: Final = (
         f"""select p.order_id, p.amount, p.refund_reserved, coalesce(sum(r.amount), 0) as refunds from payment p
             left join refund r on r.payment_id = p.id and r.state not in ({listed(NOT_RESERVED)}) group by p.id
             having coalesce(sum(r.amount), 0) > p.amount or coalesce(sum(r.amount), 0) <> p.refund_reserved""",
+    ),
+    Query(
+        "I13",
+        "owed though a bank took it",
+        "A refund failed, and people are asked to send what a lost dispute gave the buyer already.",
+        f"""with refunds as (select payment_id, sum(amount) as amount, bool_or(state in ({listed(FINAL)})) as is_owed
+                from refund where state <> 'waived' group by 1),
+            taken as (select payment_id, sum(amount) as amount from dispute where state = 'lost' group by 1)
+            select p.order_id, p.amount, refunds.amount as refunds, taken.amount as taken from payment p
+            join refunds on refunds.payment_id = p.id join taken on taken.payment_id = p.id
+            where refunds.is_owed and refunds.amount + taken.amount > p.amount""",
     ),
     Query(
         "I13",
