@@ -16,6 +16,7 @@ from billing.kernel import logs
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.sandbox.postgres import SUPERUSER, EmbeddedPostgres
+from billing.sandbox.valkey import EmbeddedValkey
 from tests.schema import make_schema
 
 settings.register_profile("shared machine", deadline=None)  # no test promises an absolute time
@@ -77,6 +78,13 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     asyncio.run(administer(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     yield postgres.url(name)
     asyncio.run(administer(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """One broker for all tests of this process; what they keep there has names of its own."""
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Limits: exact over all processes, and never the outage themselves (F26)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from itertools import count
 
 import pytest
 from redis.asyncio import Redis
@@ -13,13 +12,6 @@ from billing.kernel.limits import Limit, Limiter
 from billing.sandbox.valkey import EmbeddedValkey
 
 SLOW = timedelta(hours=1)
-_subjects = count()
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -29,11 +21,6 @@ async def limiters(valkey: EmbeddedValkey) -> AsyncIterator[tuple[Limiter, Limit
     yield made
     for limiter in made:
         await limiter.close()
-
-
-@pytest.fixture
-def subject() -> str:
-    return f"key_{next(_subjects)}"
 
 
 async def test_two_processes_together_let_through_exactly_the_quota(

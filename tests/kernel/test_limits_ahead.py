@@ -1,9 +1,7 @@
 """Limits counted ahead: a process gives out what it took from Valkey, and all together never more than the quota."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 
 import pytest
 
@@ -12,18 +10,6 @@ from billing.kernel.limits import ASK, KEPT, LEAST_AHEAD, Limit, Limiter
 from billing.sandbox.valkey import EmbeddedValkey
 
 SLOW = timedelta(hours=1)
-_subjects = count()
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-def subject() -> str:
-    return f"key_{next(_subjects)}"
 
 
 async def uses(limiter: Limiter, limit: Limit, subject: str, times: int) -> int:

@@ -1,6 +1,6 @@
 """Webhook endpoints over HTTP, and the whole way from what an app backend writes to what its receiver is told."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,12 +21,6 @@ from webhooks.outgoing_service import MOST_ENDPOINTS
 HOME = "/v1/webhook-endpoints"
 EVERY = list(EVENTS)
 SENT = ("outbox.relay", "entitlements.number", "outgoing.tell", "outgoing.send")
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The application on a fresh database, and a broker for its limits."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,6 @@ from billing.kernel.settings import Settings
 from billing.sandbox.valkey import EmbeddedValkey
 from tests.gateway.world import World, living
 from tests.routes.house import Api, make_keys, opened, settings_of
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    """One broker for all tests of this process."""
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture
