@@ -1,6 +1,7 @@
 """The staff's rooms by themselves: a small application, a seeded world, and somebody of each role at the door."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import httpx2
@@ -108,9 +109,23 @@ async def let_in(database: Database, clock: FixedClock, role: Role) -> str:
         return await service.log_in(session, person, role, None, clock.now())
 
 
+@asynccontextmanager
+async def staff(app: Litestar, database: Database, clock: FixedClock, role: Role) -> AsyncGenerator[httpx2.AsyncClient]:
+    """The browser of somebody of that role who is logged in."""
+    async with browser(app) as made:
+        made.cookies.set("staff", await let_in(database, clock, role))
+        yield made
+
+
 @pytest.fixture
 async def lead(app: Litestar, database: Database, clock: FixedClock) -> AsyncIterator[httpx2.AsyncClient]:
-    """The browser of a finance lead who is logged in."""
-    async with browser(app) as made:
-        made.cookies.set("staff", await let_in(database, clock, "finance_lead"))
+    """A finance lead."""
+    async with staff(app, database, clock, "finance_lead") as made:
+        yield made
+
+
+@pytest.fixture
+async def clerk(app: Litestar, database: Database, clock: FixedClock) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody of finance who is no lead."""
+    async with staff(app, database, clock, "finance") as made:
         yield made

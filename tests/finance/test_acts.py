@@ -1,14 +1,11 @@
 """What staff do: cases ended, letters of withdrawal entered, money given back, complaints registered; each by name."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import msgspec
-import pytest
-from litestar import Litestar
 from sqlalchemy import text
 
 from billing.kernel.clock import FixedClock
@@ -19,14 +16,6 @@ from tests.finance.world import CATALOGUE, World
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 FRESH = "select amount, reason, approved_by from refund where reason <> 'goodwill' order by id"
 _ORIGIN = {"origin": HOME, "sec-fetch-site": "same-origin"}
-
-
-@pytest.fixture
-async def clerk(app: Litestar, database: Database, clock: FixedClock) -> AsyncIterator[httpx2.AsyncClient]:
-    """The browser of somebody of finance who is no lead."""
-    async with browser(app) as made:
-        made.cookies.set("staff", await let_in(database, clock, "finance"))
-        yield made
 
 
 async def send(who: httpx2.AsyncClient, path: str, /, **fields: str) -> httpx2.Response:

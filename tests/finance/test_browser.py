@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, Route
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from tests.chromium import RULES, chromium, needs_chromium
-from tests.finance.conftest import HOME, browser, let_in
+from tests.finance.conftest import HOME, staff
 from tests.finance.world import World
 
 __all__ = ["chromium"]
@@ -22,8 +22,7 @@ pytestmark = needs_chromium
 @pytest.fixture
 async def serving(app: Litestar, database: Database, clock: FixedClock) -> AsyncIterator[httpx2.AsyncClient]:
     """The rooms, with an admin logged in."""
-    async with browser(app) as made:
-        made.cookies.set("staff", await let_in(database, clock, "admin"))
+    async with staff(app, database, clock, "admin") as made:
         yield made
 
 

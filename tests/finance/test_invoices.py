@@ -1,6 +1,5 @@
 """Staff and requests for invoices: whom they name, handing them over, the documents, and who may (R107, R108, R117)."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx2
@@ -29,14 +28,6 @@ async def asked(database: Database, world: World, clock: FixedClock) -> str:
     """Anna has asked for an invoice: its public id."""
     async with database.begin() as session:
         return service.invoice_id(await service.ask(session, world.order, ANNA, SECRET, clock.now()))
-
-
-@pytest.fixture
-async def clerk(app: Litestar, database: Database, clock: FixedClock) -> AsyncIterator[httpx2.AsyncClient]:
-    """The browser of somebody of finance."""
-    async with browser(app) as made:
-        made.cookies.set("staff", await let_in(database, clock, "finance"))
-        yield made
 
 
 async def test_r107_staff_see_who_asked_for_an_invoice_until_when_and_that_they_looked_is_noted(

@@ -60,11 +60,17 @@ async def test_what_is_rolled_back_is_never_told_i22(yard: Yard, receiver: Recei
     assert receiver.got == []
 
 
-async def test_a_rotated_secret_signs_for_a_day_beside_the_new_one_s18(yard: Yard, receiver: Receiver) -> None:
+async def rotated(yard: Yard, receiver: Receiver) -> tuple[str, str, str]:
+    """An endpoint in the last moment of its old secret; with the old one and the new."""
     endpoint, old = await yard.endpoint(receiver)
     async with yard.database.begin() as session:
         _, new = await service.rotate(session, endpoint, yard.clock.now(), secret=SECRET)
     yard.clock.move(yard.clock.now() + OLD_SECRET - timedelta(microseconds=1))
+    return endpoint, old, new
+
+
+async def test_a_rotated_secret_signs_for_a_day_beside_the_new_one_s18(yard: Yard, receiver: Receiver) -> None:
+    endpoint, old, new = await rotated(yard, receiver)
     await yard.happens("trial.started")
     yard.clock.move(yard.clock.now() + timedelta(microseconds=1))
     await yard.run()
@@ -81,10 +87,7 @@ async def test_a_rotated_secret_signs_for_a_day_beside_the_new_one_s18(yard: Yar
 
 
 async def test_during_the_day_of_a_rotation_both_secrets_verify(yard: Yard, receiver: Receiver) -> None:
-    endpoint, old = await yard.endpoint(receiver)
-    async with yard.database.begin() as session:
-        _, new = await service.rotate(session, endpoint, yard.clock.now(), secret=SECRET)
-    yard.clock.move(yard.clock.now() + OLD_SECRET - timedelta(microseconds=1))
+    _, old, new = await rotated(yard, receiver)
     await yard.happens("trial.started")
     await yard.run()
     (got,) = receiver.got
