@@ -3,12 +3,15 @@
 import asyncio
 import smtplib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
 from sqlalchemy import func, select
 
+from billing.catalog.rules import AHEAD, ENOUGH_PRICED, priced_days
+from billing.kernel.days import day_of
 from billing.kernel.errors import BillingError
 from billing.migrations.run import head, present
 from billing.payments.facts import API_VERSION
@@ -29,6 +32,7 @@ async def run_checks(services: Services) -> list[Result]:
         "database": _database,
         "migrations": _migrations,
         "clock": _clock,
+        "prices": _prices,
         "broker": _broker,
         "stripe": _stripe,
         "smtp": _smtp,
@@ -69,6 +73,14 @@ async def _clock(services: Services) -> str:
     if skew > 2:  # noqa: PLR2004 - seconds, F49
         raise RuntimeError(f"{skew:.1f} s apart from the database's")
     return f"{skew:.3f} s apart from the database's"
+
+
+async def _prices(services: Services) -> str:
+    today = day_of(services.clock.now())
+    days = priced_days(services.catalogue, today)
+    if days < ENOUGH_PRICED:
+        raise RuntimeError(f"no season pass is for sale from {today + timedelta(days=days)} on: give one a price")
+    return f"{days} days ahead or more" if days == AHEAD else f"until {today + timedelta(days=days - 1)}"
 
 
 async def _broker(services: Services) -> str:

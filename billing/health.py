@@ -10,8 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.cases import watching
+from billing.catalog.rules import priced_days
 from billing.invariants import service as invariants
 from billing.kernel import metrics
+from billing.kernel.days import day_of
 from billing.kernel.errors import NotFound
 from billing.kernel.reaching import broker_word, clock_word
 from billing.migrations.run import head, present
@@ -120,4 +122,5 @@ async def show_metrics(services: NamedDependency[Services]) -> Response[bytes]:
         await waiting(session, services.clock.now())
         await reconciled(session, services.clock.now())
         metrics.BROKEN.set(await invariants.last_answer(session))
+    metrics.PRICED.set(priced_days(services.catalogue, day_of(services.clock.now())))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

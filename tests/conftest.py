@@ -2,7 +2,11 @@
 
 import asyncio
 import gc
+import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -24,6 +28,8 @@ settings.load_profile("shared machine")
 
 _numbers = count()
 TEMPLATE = "template_billing"
+ENOUGH = 4 << 30
+"""Bytes free in memory for the databases of tests."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -60,15 +66,29 @@ def quick_process() -> None:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One PostgreSQL for all tests of this process, with a migrated template database."""
-    folder: Path = tmp_path_factory.mktemp("postgres")
     settings = {
         "max_connections": "300", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
         "autovacuum": "off",  # it would visit every database of every test, again and again
     }  # fmt: skip
-    with EmbeddedPostgres(folder, durable=False, settings=settings) as server:
+    with in_memory(tmp_path_factory) as folder, EmbeddedPostgres(folder, durable=False, settings=settings) as server:
         server.make_database(TEMPLATE)
         make_schema(server.url(TEMPLATE))
         yield server
+
+
+@contextmanager
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where the machine has room for it, else an ordinary one: to make and drop a database for each
+    test is the work of a file system."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free >= ENOUGH:
+        for left in memory.glob("billing-tests-*-*"):  # by runs that were killed
+            if not Path("/proc", left.name.split("-")[2]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=f"billing-tests-{os.getpid()}-", dir=memory) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("postgres")
 
 
 @pytest.fixture

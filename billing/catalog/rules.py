@@ -13,6 +13,10 @@ from billing.kernel.days import day_of, end_of, start_of
 from entitlements.features import FeatureList
 
 LOOK_BACK: Final = timedelta(days=30)
+AHEAD: Final = 400
+"""Days for which prices are looked for: more than a season."""
+ENOUGH_PRICED: Final = 60
+"""Fewer days with a price ahead are too few: the longest trial, and time to decide on a price."""
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -119,6 +123,17 @@ def offers_at(catalogue: Catalogue, at: datetime) -> tuple[Offer, ...]:
         except SalesClosed:
             continue
     return tuple(found)
+
+
+def priced_days(catalogue: Catalogue, on: date) -> int:
+    """For how many days from a Warsaw day on the season pass has a price on each of them, as far as is looked ahead.
+    Trials that end later can tell nobody what the full version costs."""
+    for ahead in range(AHEAD):
+        try:
+            offer_on(catalogue, None, on + ahead * _ONE_DAY)
+        except SalesClosed:
+            return ahead
+    return AHEAD
 
 
 def choices_at(catalogue: Catalogue, at: datetime) -> tuple[Offer, ...]:

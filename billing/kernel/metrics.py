@@ -42,6 +42,7 @@ CASES_DUE = Gauge("billing_cases_due", "Matters near their day, or past it, by k
 REFUNDS_DUE = Gauge("billing_refunds_due", "Refunds not done with at most so many days left; -1: late.", ("days_left",))
 PAID_NOT_ACTIVE = Gauge("billing_paid_not_active", "Payments told of more than 60 s ago and not judged yet.")
 RECONCILED = Gauge("billing_reconciled_age_seconds", "Since the last good look at the provider's books.")
+PRICED = Gauge("billing_priced_days", "Days ahead, today among them, on each of which the season pass has a price.")
 PAYOUTS_OPEN = Gauge("billing_payouts_open", "Payouts whose lines do not close to the grosz.")
 PAYOUT_DIFFERENCE = Gauge("billing_payout_difference_grosz", "What the open payouts differ by, signs left out.")
 WORK_DONE = Counter("billing_work_done", "Pieces of work done, by kind.", ("work",))

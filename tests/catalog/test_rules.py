@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.catalog.rules import (
+    AHEAD,
     feature_list,
     in_year,
     interval_end,
@@ -15,6 +16,7 @@ from billing.catalog.rules import (
     offers_at,
     pass_end,
     price_on,
+    priced_days,
     right_of,
     season_of,
     season_on_sale,
@@ -209,3 +211,16 @@ def test_r8_the_front_desk_gets_its_features_from_the_catalogue() -> None:
     features = feature_list(load())
     assert features.basic == {"grades", "absences", "timeline", "timetable", "calendar", "multiaccount"}
     assert features.add_ons == {"messages", "desk_view", "push_notifications", "homework"}
+
+
+@given(DAYS, st.integers(-5, 500))
+def test_r7_so_many_days_ahead_have_a_price_and_the_next_has_none(on: date, days: int) -> None:
+    last = on + timedelta(days=days)
+    seasons = {season_on_sale(on + timedelta(days=ahead), RULE).label for ahead in range(AHEAD)}
+    catalogue = priced(*(price(1000, date(2000, 1, 1), last, season=label) for label in seasons))
+    assert priced_days(catalogue, on) == min(max(days, 0), AHEAD)
+
+
+def test_r7_a_season_without_a_price_ends_what_is_priced_on_its_first_day_of_sale() -> None:
+    catalogue = priced(price(1000, date(2026, 1, 1), date(2030, 1, 1), season="2026/27"))
+    assert priced_days(catalogue, date(2027, 5, 30)) == 2, "from 1 June on the next season is for sale"

@@ -225,7 +225,7 @@ async def test_a_check_with_everything_up_says_ok_and_ends_with_0(
     finally:
         post.stop()
     assert told.code == 0, told.out + told.err
-    assert [line[:4] for line in told.out.splitlines()] == ["ok  "] * 6
+    assert [line[:4] for line in told.out.splitlines()] == ["ok  "] * 7
 
 
 @pytest.mark.slow

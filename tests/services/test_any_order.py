@@ -93,7 +93,7 @@ async def test_i01_some_orders_of_all_news_with_copies_end_the_same(beginning: B
 @pytest.mark.timeout(900)
 async def test_i01_many_orders_of_all_news_with_copies_end_the_same(beginning: Beginning) -> None:
     chance = random.Random(6)
-    await orders_and_copies(beginning, [chance.sample(range(16), 16) for _ in range(40)], seed=6)
+    await orders_and_copies(beginning, [chance.sample(range(16), 16) for _ in range(20)], seed=6)
 
 
 @pytest.mark.slow

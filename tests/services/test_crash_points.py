@@ -97,8 +97,8 @@ async def is_as_if_nothing_had_been(house: House, cut: Cut) -> None:
 async def every_point(
     beginning: Beginning, when: When, fault: Callable[[], BaseException], *, with_database: bool, nights: bool = False
 ) -> int:
-    """Break at one point after another; with the nights' looks at every tenth. Answers where the last one was."""
-    number, step = 1, 10 if nights else 1
+    """Break at one point after another; with the nights' looks at every thirtieth. Answers where the last one was."""
+    number, step = 1, 30 if nights else 1
     while True:
         async with beginning.lived(nights=nights) as house:
             cut = Cut(number, when, fault)

@@ -118,13 +118,6 @@ async def test_r49_i11_i12_eight_buyers_at_once_make_one_right_and_seven_whole_r
     await all_returned(house, 2)
 
 
-@pytest.mark.slow
-async def test_r49_i11_i12_eight_buyers_at_once_twenty_five_times(house: House) -> None:
-    for number in range(25):
-        await buyers_at_once(house, number)
-    await all_returned(house, 25)
-
-
 async def all_returned(house: House, rounds: int) -> None:
     returned = Counter([tuple(row) for row in await house.rows("select reason, amount, state from refund")])
     assert returned == {("duplicate", 4499, "succeeded"): 7 * rounds}

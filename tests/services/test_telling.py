@@ -29,6 +29,5 @@ async def test_i18_i19_i20_ten_families_are_told_once_in_time_and_never_against_
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(100, 102))
-async def test_i18_i19_i20_three_hundred_families_are_told_once_in_time(houses: MakeHouse, seed: int) -> None:
-    await live(houses, seed, steps=30)
+async def test_i18_i19_i20_fifty_families_are_told_once_in_time(houses: MakeHouse) -> None:
+    await live(houses, seed=100, steps=30)
