@@ -39,8 +39,8 @@ help: ## list all targets
 run: .venv/.run ## the whole product on 127.0.0.1:$PORT (8080), data in $DATA_DIR (.data/sandbox); Ctrl-C stops it
 	@exec $(BIN)/billing sandbox --port $(PORT) --data-dir "$(DATA_DIR)"
 
-test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…" for a part of it
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…": a part; HISTORIES=2000: fewer of them
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(HISTORIES),--histories $(HISTORIES)) $(TESTS)
 
 soak: .venv/.dev ## 100,000 generated histories, then the planted defects that they must catch
 	@$(BIN)/python -m pytest -n 2 tests/histories --histories 100000

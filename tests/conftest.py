@@ -5,7 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -30,6 +30,16 @@ _numbers = count()
 TEMPLATE = "template_billing"
 ENOUGH = 4 << 30
 """Bytes free in memory for the databases of tests."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seed N --history K` lives through one generated history again, `--histories N` through so many of them."""
+    group = parser.getgroup("histories")
+    group.addoption("--seed", type=int, default=1, help="the seed of the generated histories")
+    group.addoption("--histories", type=int, default=None, help="how many histories are generated")
+    group.addoption(
+        "--history", type=int, default=None, help="live through this one alone, and cut it short if it fails"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -77,7 +87,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 
 @contextmanager
-def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     """A folder in memory where the machine has room for it, else an ordinary one: to make and drop a database for each
     test is the work of a file system."""
     memory = Path("/dev/shm")

@@ -1,7 +1,4 @@
-"""What a generated history needs: the loop that production runs on, silence in the logs, and numbers from the command.
-
-`pytest tests/histories --seed N --history K` lives through one history again; `--histories N` through so many.
-"""
+"""What a generated history needs: the loop that production runs on, silence in the logs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,15 +9,6 @@ import structlog
 from tests.services.conftest import house, houses
 
 __all__ = ("house", "houses")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("histories")
-    group.addoption("--seed", type=int, default=1, help="the seed of the generated histories")
-    group.addoption("--histories", type=int, default=None, help="how many histories are generated")
-    group.addoption(
-        "--history", type=int, default=None, help="live through this one alone, and cut it short if it fails"
-    )
 
 
 @pytest.fixture(scope="session")
