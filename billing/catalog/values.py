@@ -14,6 +14,7 @@ Locale = Literal["pl", "uk", "en"]
 Method = Literal["blik", "p24", "card"]
 ProductKind = Literal["season_pass", "renewing"]
 RefundPolicy = Literal["full", "prorata"]
+StartUnasked = Literal["at_once", "after_withdrawal"]
 
 DayOfYear = Annotated[str, Meta(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["06-30"])]
 SeasonLabel = Annotated[str, Meta(pattern=r"^20[0-9]{2}/[0-9]{2}$", examples=["2026/27"])]
@@ -149,7 +150,8 @@ class SellerFacts(_Part, frozen=True, kw_only=True):
 
 class OrderRules(_Part, frozen=True, kw_only=True):
     """What an order page says and how long things last: `button` is the binding one (R40), `statement_text` stands on
-    the bank statement (R59), a payment link lives `link_days` Warsaw days (R32); VAT is counted and rounded for the
+    the bank statement (R59), a payment link lives `link_days` Warsaw days (R32); a pass whose buyer did not ask for an
+    early start begins `start_unasked` (R44); VAT is counted and rounded for the
     whole order or for each line, by `vat_method`, everywhere (R103)."""
 
     button: Names
@@ -157,6 +159,7 @@ class OrderRules(_Part, frozen=True, kw_only=True):
     link_days: Annotated[int, Meta(ge=1, le=90)] = 14
     withdrawal_days: Annotated[int, Meta(ge=14, le=100)] = 14
     refund_policy: RefundPolicy = "full"
+    start_unasked: StartUnasked = "at_once"
     refund_limit: Grosz = 10_000
     vat_method: VatMethod = "per_document"
 

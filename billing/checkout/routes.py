@@ -64,7 +64,7 @@ async def show_offer(
             return page(site, showing.gone(site.seller, speech, "used", until), speech, 410)
         html, status = showing.refused(sale, catalogue, site.seller, speech, at, f"/activate/{token}")
         return page(site, html, speech, HTTPStatus.GONE if status == HTTPStatus.GONE else HTTPStatus.OK)
-    html = pages.offer_page(showing.offer(sale, link, token, catalogue, site.seller, speech), speech)
+    html = pages.offer_page(showing.offer(sale, link, token, catalogue, site.seller, speech, at=at), speech)
     return page(site, html, speech)
 
 
@@ -89,7 +89,7 @@ async def place(
     speech = speech_of(request, sale.locale, data)
     errors = _blank(data, sale, speech)
     if errors and sale.refusal is None:
-        shown = showing.offer(sale, link, token, catalogue, site.seller, speech, errors=errors)
+        shown = showing.offer(sale, link, token, catalogue, site.seller, speech, at=at, errors=errors)
         return page(site, pages.offer_page(shown, speech), speech, 400)
     where = Place(public_url=site.public_url, secret=site.secret)
     accepted = _accepted(data, sale, catalogue, site, speech)
@@ -102,7 +102,7 @@ async def place(
         html, status = showing.refused(fault.sale, catalogue, site.seller, speech, at, f"/activate/{token}")
         return page(site, html, speech, status)
     except OfferChanged:
-        shown = showing.offer(sale, link, token, catalogue, site.seller, speech, has_changed=True)
+        shown = showing.offer(sale, link, token, catalogue, site.seller, speech, at=at, has_changed=True)
         return page(site, pages.offer_page(shown, speech), speech, 409)
     except ProviderError as fault:
         return _unavailable(site, speech, link, token, fault.retry_after)

@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 
 from billing.catalog.reading import MOST_BY_MANDATE
-from billing.catalog.rules import offer_digest
-from billing.catalog.values import Offer
+from billing.catalog.rules import offer_digest, right_of
+from billing.catalog.values import Offer, OrderRules
+from billing.kernel.days import day_of, end_of, last_day_of_term
 from billing.kernel.errors import Conflict
 
 State = Literal["incomplete", "pending", "paid", "failed", "expired"]
@@ -42,6 +43,29 @@ def move(now: State, to: State) -> State:
     if (now, to) not in MOVES:
         raise Conflict(f"An order cannot go from {now} to {to}.", code="conflict")
     return to
+
+
+def waits_days(order: OrderRules, offer: Offer, *, start_now: bool) -> int:
+    """For how many days after its payment a pass waits whose buyer did not ask for an early start: those of the term to
+    withdraw, where this place has it so (R44). What renews never waits, nor does what is free."""
+    may_wait = offer.kind == "season_pass" and offer.unit_gross > 0 and not start_now
+    return order.withdrawal_days if may_wait and order.start_unasked == "after_withdrawal" else 0
+
+
+def begins_after(begins: datetime, paid_on: date, days: int, until: datetime) -> datetime:
+    """When a right begins that waits for so many days after its payment. One that would wait until it is over begins
+    when it would without: a withdrawal brings all its money back either way (R44)."""
+    if not days:
+        return begins
+    waited = end_of(last_day_of_term(paid_on, days))
+    return max(begins, waited) if waited < until else begins
+
+
+def later_first_day(order: OrderRules, offer: Offer, at: datetime) -> date | None:
+    """The first day of a pass that is paid for now without the wish for an early start; None: the same as with it."""
+    begins, until = right_of(offer, at)
+    later = begins_after(begins, day_of(at), waits_days(order, offer, start_now=False), until)
+    return day_of(later) if later > begins else None
 
 
 class CoveredUntil(msgspec.Struct, frozen=True):

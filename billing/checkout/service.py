@@ -125,34 +125,16 @@ async def _new_order(
     since, until = right_of(offer, at)
     key = new_id(at)
     row = OrderRow(
-        id=key,
-        token_hash=token_hash(derived_token(secret, "order", key)),
-        account=link.account,
-        link_id=link.id,
-        pupils=list(sale.pupils),
-        product=offer.product,
-        product_name=offer.names.in_(accepted.locale),
-        features=list(offer.features),
-        season=offer.season,
-        since=since,
-        until=until,
-        first_day=offer.first_day,
-        last_day=offer.last_day,
-        sold_until=_sold_until(offer, catalogue),
-        unit_gross=offer.unit_gross,
-        total=sale.total,
-        currency=offer.currency,
-        vat_rate_percent=offer.vat_rate_percent,
-        vat_method=offer.vat_method,
-        price_key=offer.price_key,
-        locale=accepted.locale,
-        terms_version=accepted.terms_version,
-        terms_hash=accepted.terms_hash,
-        start_now=accepted.start_now,
-        blocked_features=list(sale.blocked_features),
-        state="incomplete",
-        created_at=at,
-    )
+        id=key, token_hash=token_hash(derived_token(secret, "order", key)), account=link.account, link_id=link.id,
+        pupils=list(sale.pupils), product=offer.product, product_name=offer.names.in_(accepted.locale),
+        features=list(offer.features), season=offer.season, since=since, until=until, first_day=offer.first_day,
+        last_day=offer.last_day, sold_until=_sold_until(offer, catalogue), unit_gross=offer.unit_gross,
+        total=sale.total, currency=offer.currency, vat_rate_percent=offer.vat_rate_percent,
+        vat_method=offer.vat_method, price_key=offer.price_key, locale=accepted.locale,
+        terms_version=accepted.terms_version, terms_hash=accepted.terms_hash, start_now=accepted.start_now,
+        waits_days=rules.waits_days(catalogue.order, offer, start_now=accepted.start_now),
+        blocked_features=list(sale.blocked_features), state="incomplete", created_at=at,
+    )  # fmt: skip
     session.add(row)
     await session.flush()
     consents.keep(session, row, offer, accepted, at)
@@ -241,8 +223,10 @@ def text_hash(text: str) -> str:
 
 
 def first_instant(row: OrderRow, captured_at: datetime) -> datetime:
-    """When the paid right begins: with the payment, or with a season that has not begun (R5)."""
-    return max(captured_at, start_of(row.first_day)) if row.first_day > day_of(row.created_at) else captured_at
+    """When the paid right begins: with the payment, or with a season that has not begun (R5), or after the time to
+    withdraw where the order waits for that (R44)."""
+    begins = max(captured_at, start_of(row.first_day)) if row.first_day > day_of(row.created_at) else captured_at
+    return rules.begins_after(begins, day_of(captured_at), row.waits_days, row.until)
 
 
 async def _lock(session: AsyncSession, account: str, season: str) -> None:

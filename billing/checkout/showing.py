@@ -39,7 +39,7 @@ def names_of(catalogue: Catalogue, keys: Collection[str], locale: str) -> tuple[
 
 def offer(
     sale: Sale, link: Link, token: str, catalogue: Catalogue, seller: Seller, speech: Speech, *,
-    has_changed: bool = False, errors: tuple[FieldError, ...] = (),
+    at: datetime, has_changed: bool = False, errors: tuple[FieldError, ...] = (),
 ) -> OfferPage:  # fmt: skip
     """The order page of a sale that is possible."""
     found = sale.offer
@@ -63,6 +63,7 @@ def offer(
         terms_version=TERMS_VERSION,
         covered=tuple(Covered(until=right.last_day, source=right.source) for right in sale.covered),
         blocked_features=names_of(catalogue, sale.blocked_features, speech.locale),
+        later_first_day=rules.later_first_day(catalogue.order, found, at),
         lowest_30_days=found.lowest_30_days,
         price_changed=has_changed,
         full_refund=catalogue.order.refund_policy == "full",
@@ -167,7 +168,7 @@ async def order(
         product_name=row.product_name,
         pupil_count=len(row.pupils),
         total=row.total,
-        first_day=row.first_day if in_force else None,
+        first_day=day_of(min(right.since for right in in_force)) if in_force else None,
         last_day=_last_day(row, renews) if in_force else None,
         refunded=returned or None,
         refund_reason=_reason(row, counting),

@@ -58,6 +58,7 @@ class OrderRow(Base):
     terms_version: Mapped[str]
     terms_hash: Mapped[str]
     start_now: Mapped[bool]
+    waits_days: Mapped[int] = mapped_column(default=0, server_default="0")
     blocked_features: Mapped[list[str]] = mapped_column(ARRAY(Text))
     state: Mapped[str]
     created_at: Mapped[datetime]

@@ -15,6 +15,8 @@ from billing.kernel.pages import Seller, token_headers
 from billing.kernel.speech import LANGUAGES, Speech, choose, speak
 
 WRONG_LINKS = Limit("wrong_links", quota=100, window=timedelta(minutes=10))
+ALL_WRONG_LINKS = Limit("all_wrong_links", quota=3000, window=timedelta(minutes=10))
+"""Over all addresses: who guesses from many of them is slowed down as well."""
 Html = Response[str]
 
 
@@ -57,9 +59,11 @@ def go(address: str) -> Response[Any]:
 
 
 async def wrong_link(request: Request[Any, Any, Any], site: Site, tell: Callable[[Speech], str]) -> Html:
-    """The page that helps where a link is unknown, which is counted against the address that tried it; a known link
-    never is counted, so that a school behind one address is not locked out (R39). Raises TooMany when spent."""
+    """The page that helps where a link is unknown, which is counted against the address that tried it, and against all;
+    a known link never is counted, so that a school behind one address is not locked out (R39). Raises TooMany when
+    either is spent."""
     peer = request.client.host if request.client else "unknown"
     await request.app.state.limiter.take(WRONG_LINKS, peer)
+    await request.app.state.limiter.take(ALL_WRONG_LINKS, "all")
     speech = speech_of(request)
     return page(site, tell(speech), speech, 404)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from textwrap import dedent
 from uuid import uuid4
@@ -211,7 +212,7 @@ READER = """
     from tests.entitlements.test_snapshot_packed import version
     shelf, seen = Shelf(Path(sys.argv[1])), set()
     print("ready", flush=True)
-    while True:
+    while len(seen) < 300:
         for account in ("a0", "a1", "a2"):
             facts = shelf.find(account)
             if facts is None:
@@ -220,9 +221,6 @@ READER = """
             if facts != version(account, number):
                 sys.exit(f"torn: {facts}")
             seen.add(number)
-        if shelf.find("end") is not None:
-            break
-    print(len(seen))
 """
 
 
@@ -234,12 +232,15 @@ def test_no_reader_in_another_process_ever_sees_half_a_change(shelves: Shelves):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as one:
         assert one.stdout is not None
         assert one.stdout.readline() == "ready\n"
-        for number in range(1, 15_000):
-            keeper.put(version(f"a{number % 3}", number))
-        keeper.put(AccountFacts("end"))
-        said, faults = one.communicate(timeout=60)
+        try:
+            for number in count(1):
+                keeper.put(version(f"a{number % 3}", number))
+                if number % 100 == 0 and one.poll() is not None:
+                    break
+        except Full:
+            one.kill()  # it has seen too little of all that
+        _, faults = one.communicate(timeout=60)
     assert (one.returncode, faults) == (0, "")
-    assert int(said) > 100
 
 
 def environment() -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import httpx2
 import msgspec
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import func, select
 
 from billing.activation.tables import ActivationLinkRow
@@ -15,6 +17,8 @@ from billing.catalog.service import load
 from billing.checkout.tables import ConsentRow, OrderRow
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
+from billing.kernel.limits import Limiter
+from billing.kernel.web_pages import ALL_WRONG_LINKS
 from billing.sandbox.valkey import EmbeddedValkey
 from tests.gateway.world import World
 from tests.routes.house import Api, opened, settings_of
@@ -139,6 +143,7 @@ async def test_without_the_terms_nothing_is_ordered_and_the_box_is_pointed_at_r4
         assert answer.status_code == 400
         assert 'role="alert"' in answer.text
         assert 'href="#terms"' in answer.text
+        assert "Mam ukończone 18 lat" in answer.text, "R47: so does whoever was sent the link by another"
     async with database.begin() as session:
         assert await session.scalar(select(func.count()).select_from(OrderRow)) == 0
 
@@ -224,6 +229,31 @@ async def test_a_thousand_wrong_links_are_429_and_a_valid_one_from_the_same_addr
     spent = await api.ask("GET", "/activate/one-more", scope=None)
     assert (spent.status_code, spent.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(spent.headers["retry-after"]) >= 1
+    assert (await api.ask("GET", path, scope=None)).status_code == 200
+
+
+@pytest.fixture
+async def guessed(valkey: EmbeddedValkey) -> AsyncIterator[None]:
+    """From many addresses, as often as is allowed; forgotten afterwards."""
+    limiter, store = Limiter(valkey.url()), Redis.from_url(valkey.url())
+    uses = (limiter.take(ALL_WRONG_LINKS, "all") for _ in range(ALL_WRONG_LINKS.quota))
+    await asyncio.gather(*uses, return_exceptions=True)
+    yield
+    await store.delete(*await store.keys(f"*{ALL_WRONG_LINKS.name}*"))
+    await store.aclose()
+    await limiter.close()
+
+
+@pytest.mark.usefixtures("guessed")
+async def test_guessing_from_many_addresses_is_limited_too_and_a_valid_link_still_works_r39(api: Api):
+    await api.family()
+    path = await api.link()
+    answers = [
+        (await api.ask("GET", f"{where}guess{number}", scope=None)).status_code
+        for where in ("/activate/", "/orders/", "/confirm/") for number in range(10)
+    ]  # fmt: skip
+    assert set(answers) <= {404, 429}
+    assert answers.count(404) < 10, "a few come free again each second"
     assert (await api.ask("GET", path, scope=None)).status_code == 200
 
 
