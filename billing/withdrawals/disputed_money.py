@@ -1,28 +1,32 @@
 """How much of an order's money is still with us: what refunds took, or owe, and what banks took back, is not."""
 
-from uuid import UUID
-
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.payments.refunds import refunds_of
-from billing.payments.rules import FINAL
+from billing.payments.rules import FINAL, Payment
 from billing.payments.service import payments_of
 from billing.withdrawals.tables_disputes import DisputeRow
+
+Rest = tuple[Payment, int]
 
 
 async def kept(session: AsyncSession, order: str) -> int:
     """What was paid, less all that goes back, failed refunds that are still owed included, less what lost disputes
     took; in grosz. Below zero where a bank took what had gone back already."""
-    left = sum(paid.refundable for paid in await payments_of(session, order))
-    owed = sum(refund.amount for refund in await refunds_of(session, order) if refund.state in FINAL)
-    return left - owed - sum((await taken_of(session, order)).values())
+    return sum(rest for _, rest in await rests(session, order))
 
 
-async def taken_of(session: AsyncSession, order: str) -> dict[UUID, int]:
-    """What lost disputes took of each of the order's payments, in grosz."""
-    query = select(DisputeRow.payment_id, func.sum(DisputeRow.amount)).where(
+async def rests(session: AsyncSession, order: str, *, lock: bool = False) -> list[Rest]:
+    """The same of each payment of the order, oldest first; locked before anything else is read, if asked."""
+    paid = await payments_of(session, order, lock=lock)
+    gone = select(DisputeRow.payment_id, func.sum(DisputeRow.amount)).where(
         DisputeRow.order_id == order, DisputeRow.state == "lost"
     )
-    found = await session.execute(query.group_by(DisputeRow.payment_id))
-    return {payment: int(amount) for payment, amount in found}
+    left = {each.id: each.refundable for each in paid}
+    for payment, amount in await session.execute(gone.group_by(DisputeRow.payment_id)):
+        left[payment] -= int(amount)
+    for refund in await refunds_of(session, order):
+        if refund.state in FINAL:
+            left[refund.payment] -= refund.amount
+    return [(each, left[each.id]) for each in paid]

@@ -115,6 +115,7 @@ async def _turn(
 
 async def _lost(session: AsyncSession, row: DisputeRow, order: _Order, at: datetime) -> None:
     await cases.close_about(session, "stray_money", dispute_id(row), "explained", at, "the bank took it after all")
+    await payments.payments_of(session, row.order_id, lock=True)
     await owed.settle_what_a_bank_took(session, await checkout.read_order(session, row.order_id), row.payment_id, at)
     if not await _is_paid_for(session, row.order_id, order.unit_gross):
         await apply_effect(session, "dispute_lost", row.order_id, at)

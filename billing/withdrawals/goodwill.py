@@ -16,7 +16,7 @@ from billing.kernel.ids import parse
 from billing.payments import refunds
 from billing.payments.refunds_by_hand import AT_THE_PROVIDER
 from billing.payments.rules import Reason, Refund, RefundTooLarge
-from billing.withdrawals import disputed_money, owed
+from billing.withdrawals import disputed_money
 from billing.withdrawals.service import end_if_all_is_back
 
 StaffReason = Literal["goodwill", "non_conformity", "sponsor_overlap", "school_block"]
@@ -84,11 +84,11 @@ async def _check(session: AsyncSession, order: str, amount: int, reason: Reason)
 async def _refund(session: AsyncSession, order: str, amount: int, reason: Reason, by: str, at: datetime) -> Refund:
     """The newest payment that can still carry it: of two of one order, the older may be back already."""
     row = await checkout.read_order(session, order)
-    fitting = [paid for paid in await owed.left(session, order) if paid[1] >= amount]
+    fitting = [paid for paid, rest in await disputed_money.rests(session, order, lock=True) if rest >= amount]
     if not fitting:
         raise RefundTooLarge("No single payment of this order still holds so much.", amount=amount)
     is_all = await disputed_money.kept(session, order) == amount
     ended_on = day_of(at) if is_all else None
-    refund = await give_back(session, row, fitting[-1][0], amount, reason, at, approved_by=by, ended_on=ended_on)
+    refund = await give_back(session, row, fitting[-1], amount, reason, at, approved_by=by, ended_on=ended_on)
     await end_if_all_is_back(session, order, ("full_refund", "part_refund"), at)
     return refund

@@ -27,7 +27,7 @@ from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Subscription
 from billing.trials import service as trials
-from billing.withdrawals import owed, rules
+from billing.withdrawals import disputed_money, rules
 from billing.withdrawals.effects import apply_effect
 from billing.withdrawals.rules import Channel, Right, State
 from billing.withdrawals.tables import WithdrawalRow
@@ -182,7 +182,8 @@ async def _undo(
     if order.state == "incomplete":
         checkout.close(session, order, "expired", at)
     held = await subscriptions.of_order(session, checkout.order_id(order), lock=True)
-    left = await owed.left(session, checkout.order_id(order))
+    rests = await disputed_money.rests(session, checkout.order_id(order), lock=True)
+    left = [(payment, max(rest, 0)) for payment, rest in rests]
     sold = [_right(order, right) for right in held if right.state not in _UNDONE]
     settled = rules.settle(
         sold, sum(rest for _, rest in left), row.sent_on,
