@@ -119,7 +119,7 @@ def _works(
     )
     return (
         outbox.relay(database, _consumers(catalogue)),
-        *notices.works(database, office, catalogue.trial),
+        *notices.works(database, office, catalogue),
         *trials.works(database),
         *(outgoing.told_after(work, database) for work in entitlements.works(database)),
         *webhooks.works(database, gateway),

@@ -1,7 +1,7 @@
 """Celery: the doorbell and who answers it. Messages carry the name of a piece of work, nothing else (S72).
 
     queue webhooks   outbox.relay, webhooks.handle, checkout.sweep, refunds.send
-    queue notices    letters.plan, letters.send
+    queue notices    letters.plan, letters.seasons, letters.send
     queue bulk       everything that may wait
 
 Beat rings for everything every 30 s; commits ring at once. What is due stands in tables, so a lost ring costs seconds,

@@ -69,10 +69,12 @@ class Feature(_Part, frozen=True, kw_only=True):
 
 class SeasonRule(_Part, frozen=True, kw_only=True):
     """A season ends with the day `ends` of a year and the next begins the day after; a season is sold up to and
-    including `sales_close` (R5, R6). Both are month-day, `06-30`."""
+    including `sales_close` (R5, R6). Both are month-day, `06-30`. Whose passes end with it is told `notice_days`
+    before (R63)."""
 
     ends: DayOfYear = "06-30"
     sales_close: DayOfYear = "05-31"
+    notice_days: NoticeDays = 14
 
 
 class Price(_Part, frozen=True, kw_only=True):

@@ -85,6 +85,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     # letters
     "confirm_email": ("potwierdzenie adresu", "address confirmation"),
     "trial_ending": ("koniec okresu próbnego", "end of the trial"),
+    "season_ending": ("koniec sezonu", "end of the season"),
     "order_confirmation": ("potwierdzenie zamówienia", "order confirmation"),
     "money_returned": ("zwrot pieniędzy", "money returned"),
     "withdrawal_received": ("potwierdzenie odstąpienia", "acknowledgement of withdrawal"),

@@ -7,20 +7,17 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.accounts.rules import may_order
 from billing.accounts.service import Account, find_accounts, new_confirmation
 from billing.activation import service as activation
-from billing.catalog.rules import offer_at
 from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
-from billing.checkout import showing
 from billing.checkout.documents import Policy, document
 from billing.kernel.days import day_of, last_day_before, last_day_of_term
 from billing.kernel.ids import parse
 from billing.kernel.pages import Seller
 from billing.kernel.speech import speak
-from billing.notices import service
 from billing.notices.answering import answer
+from billing.notices.compose_endings import ENDINGS, ending_letter
 from billing.notices.compose_money import KINDS as MONEY
 from billing.notices.compose_money import money_letter
 from billing.notices.compose_renewals import KINDS as RENEWALS
@@ -32,17 +29,14 @@ from billing.notices.letters import (
     MoneyReturned,
     OrderConfirmation,
     PaymentFailed,
-    TrialEnding,
     Written,
     write,
 )
-from billing.notices.letters_accounts import Reader
 from billing.notices.service import ANSWERS
 from billing.notices.tables import LetterRow
 from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.rules import LIVE
-from billing.trials import service as trials
 from entitlements import service as desk
 
 
@@ -110,43 +104,14 @@ async def _confirm(
     return kind(seller=desk_.seller, url=url, valid_until=last)
 
 
-async def _trial_ending(
+async def _ending(
     session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime, secrets: list[str]
 ) -> Letter:
-    if row.day is None:
-        raise Dropped("no_day")
-    still = await service.concerned(session, row, at)
-    waiting = [trial for trial in await trials.unbound(session, row.pupils, row.day) if trial.pupil in still]
-    concerned = sorted(trial.pupil for trial in waiting)
-    if not concerned:
-        raise Dropped(service.NOBODY)
-    if any(at >= trial.told_by for trial in waiting):
-        raise Dropped("too_late")
-    row.pupils = concerned
-    reader: Reader = "parent"
-    if person.age_band == "under_13":
-        reader = "guardian"
-    elif not may_order(person.age_band):
-        reader = "pupil"
-    url = expires = None
-    if reader != "pupil":
-        days = desk_.catalogue.order.link_days
-        link = await activation.issue(session, person.account, concerned, at, days=days, reverts_on=row.day)
-        secrets.append(link.token)
-        url, expires = f"{desk_.public_url}/activate/{link.token}", last_day_before(link.expires_at)
-    offer = offer_at(desk_.catalogue, None, at)
-    return TrialEnding(
-        seller=desk_.seller,
-        day=row.day,
-        pupil_count=len(concerned),
-        features=showing.names_of(desk_.catalogue, desk_.catalogue.add_ons, person.locale),
-        basic_features=showing.names_of(desk_.catalogue, desk_.catalogue.basic, person.locale),
-        price=offer.unit_gross,
-        season_end=offer.last_day,
-        url=url,
-        link_valid_until=expires,
-        reader=reader,
-    )
+    told = await ending_letter(session, row, person, desk_.catalogue, desk_.seller, desk_.public_url, at)
+    if isinstance(told, str):
+        raise Dropped(told)
+    secrets.extend(told.secrets)
+    return told.letter
 
 
 async def _confirmation(
@@ -248,7 +213,7 @@ async def _money(
 _Composer = Callable[[AsyncSession, Desk, LetterRow, Account, datetime, list[str]], Awaitable[Any]]
 _COMPOSERS: dict[str, _Composer] = {
     "confirm_email": _confirm,
-    "trial_ending": _trial_ending,
+    **dict.fromkeys(ENDINGS, _ending),
     "order_confirmation": _confirmation,
     "payment_failed": _failed,
     "money_returned": _returned,

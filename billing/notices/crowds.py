@@ -5,7 +5,7 @@ that came back. Nothing can be decided about it but to write one letter to each 
 on that day (R24, R30). Every other trial is told of one by one, by the rules of `service`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
@@ -111,23 +111,31 @@ async def _known(session: AsyncSession, due: Collection[Waiting], at: datetime) 
 
 
 async def _write(session: AsyncSession, plan: Plan, policy: TrialPolicy, at: datetime) -> frozenset[To]:
-    """The letters, those that somebody else has written meanwhile left out; answers which are new."""
-    if not plan.letters:
-        return frozenset()
+    """The letters of trials, those that somebody else has written meanwhile left out; answers which are new."""
     openings = {start: next_opening(max(at, start), *policy.send_hours) for start, _ in plan.letters.values()}
-    given = sorted(plan.letters.items())
+    due = {to: (openings[start], pupils) for to, (start, pupils) in plan.letters.items()}
+    return await write_letters(session, TRIAL_ENDING, due, at)
+
+
+async def write_letters(
+    session: AsyncSession, kind: str, letters: Mapping[To, tuple[datetime, Collection[str]]], at: datetime
+) -> frozenset[To]:
+    """Plan letters of one kind: when each may go, and which pupils it names. Answers those that were not there yet."""
+    if not letters:
+        return frozenset()
+    given = sorted(letters.items())
     written = await session.execute(
         _WRITE,
         {
-            "kind": TRIAL_ENDING,
+            "kind": kind,
             "at": at,
             "id": [new_id(at) for _ in given],
             "account": [to.account for to, _ in given],
             "day": [to.day for to, _ in given],
             "pupils": [",".join(sorted(set(pupils))) for _, (_, pupils) in given],
-            "due_at": [openings[start] for _, (start, _) in given],
+            "due_at": [due for _, (due, _) in given],
         },
     )
-    if any(opening <= at for opening in openings.values()):
+    if any(due <= at for due, _ in letters.values()):
         wake(session, (SEND,))
     return frozenset(To(*row) for row in written)

@@ -10,7 +10,7 @@ from billing.notices import letters_money as money
 from billing.notices import letters_orders as orders
 from billing.notices import letters_renewals as renewals
 from billing.notices import letters_rights as rights
-from billing.notices.letters_accounts import ConfirmEmail, ConfirmGuardian, TrialEnding
+from billing.notices.letters_accounts import AccessEnding, ConfirmEmail, ConfirmGuardian
 from billing.notices.letters_change import RenewalChanged, draft_renewal_changed
 from billing.notices.letters_draft import Attachment, Draft, Written, set_letter
 from billing.notices.letters_money import ComplaintAnswer, DisputeLost, RefundByBank
@@ -30,7 +30,7 @@ from billing.notices.letters_rights import WithdrawalReceived, WithdrawalTooLate
 Letter = (
     ConfirmEmail
     | ConfirmGuardian
-    | TrialEnding
+    | AccessEnding
     | OrderConfirmation
     | PaymentFailed
     | MoneyReturned
@@ -54,7 +54,7 @@ DRAFTERS: Final[Mapping[type[Letter], Callable[[Any, Speech], Draft]]] = Mapping
     {
         ConfirmEmail: accounts.draft_confirm_email,
         ConfirmGuardian: accounts.draft_confirm_guardian,
-        TrialEnding: accounts.draft_trial_ending,
+        AccessEnding: accounts.draft_access_ending,
         OrderConfirmation: orders.draft_order_confirmation,
         PaymentFailed: orders.draft_payment_failed,
         MoneyReturned: orders.draft_money_returned,
@@ -83,6 +83,7 @@ def write(letter: Letter, speech: Speech) -> Written:
 
 __all__ = (
     "DRAFTERS",
+    "AccessEnding",
     "Attachment",
     "ComplaintAnswer",
     "ConfirmEmail",
@@ -102,7 +103,6 @@ __all__ = (
     "RenewalPaid",
     "RenewalPaused",
     "RenewalStopped",
-    "TrialEnding",
     "WithdrawalReceived",
     "WithdrawalTooLate",
     "Written",

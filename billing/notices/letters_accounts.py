@@ -10,6 +10,7 @@ from billing.kernel.speech import Speech
 from billing.notices.letters_draft import Block, Draft, button, facts, heading, lead, listed, quiet, text
 
 Reader = Literal["parent", "guardian", "pupil"]
+Cause = Literal["trial", "season", "sponsorship"]
 
 
 class ConfirmEmail(Struct, frozen=True, kw_only=True):
@@ -28,11 +29,12 @@ class ConfirmGuardian(Struct, frozen=True, kw_only=True):
     valid_until: date
 
 
-class TrialEnding(Struct, frozen=True, kw_only=True):
-    """Tells that the free period ends: on `day`, at 00:00 in Warsaw, the basic version returns (R20, R22).
+class AccessEnding(Struct, frozen=True, kw_only=True):
+    """Tells that the full version ends: on `day`, at 00:00 in Warsaw, the basic version returns (R20, R22, R63).
 
-    `price` is grosz for one pupil, tax included; `season_end` the last day it would buy. `labels`, one a pupil, are
-    shown where the sender has words for them that the reader knows (R24). `cause` says who paid until then.
+    `cause` says by what it was there: the free period, a pass for the season, or somebody else's money. `price` is
+    grosz for one pupil, tax included; `season_end` the last day it would buy, `season_start` the first where that is
+    still to come. `labels`, one a pupil, are shown where the sender has words for them that the reader knows (R24).
     """
 
     seller: Seller
@@ -42,10 +44,11 @@ class TrialEnding(Struct, frozen=True, kw_only=True):
     basic_features: tuple[str, ...]
     price: int
     season_end: date
+    season_start: date | None = None
     url: str | None = None
     link_valid_until: date | None = None
     reader: Reader = "parent"
-    cause: Literal["trial", "sponsorship"] = "trial"
+    cause: Cause = "trial"
     labels: tuple[str, ...] = ()
 
 
@@ -89,8 +92,8 @@ def draft_confirm_guardian(letter: ConfirmGuardian, speech: Speech) -> Draft:
     )
 
 
-def draft_trial_ending(letter: TrialEnding, speech: Speech) -> Draft:
-    """The ten parts that R22 asks for, and nothing besides."""
+def draft_access_ending(letter: AccessEnding, speech: Speech) -> Draft:
+    """The ten parts that R22 asks for, and nothing besides; of a season's end the same ones."""
     say = speech.say
     day = speech.day(letter.day)
     return Draft(
@@ -112,22 +115,26 @@ def draft_trial_ending(letter: TrialEnding, speech: Speech) -> Draft:
     )
 
 
-def _end(letter: TrialEnding, speech: Speech) -> str:
+def _end(letter: AccessEnding, speech: Speech) -> str:
     if letter.cause == "sponsorship":
         return speech.say("The access to the mobile add-ons paid for by your school, town or sponsor is ending")
+    if letter.cause == "season":
+        return speech.say("The paid access to the mobile add-ons is ending with the season")
     return speech.say("The free period of the mobile add-ons is ending")
 
 
-def _concerns(letter: TrialEnding, speech: Speech) -> str:
+def _concerns(letter: AccessEnding, speech: Speech) -> str:
     if letter.reader == "pupil":
         return speech.say("This concerns your account in the app.")
     return speech.say("Number of pupils this concerns: %(number)d.", number=letter.pupil_count)
 
 
-def _offer(letter: TrialEnding, speech: Speech) -> tuple[Block, ...]:
+def _offer(letter: AccessEnding, speech: Speech) -> tuple[Block, ...]:
     say = speech.say
+    start = letter.season_start
     price = facts(
         (say("Price for one pupil, with VAT"), speech.money(letter.price)),
+        *(((say("Access from"), speech.day(start)),) if start else ()),
         (say("Access until"), speech.day(letter.season_end)),
     )
     free = text(
@@ -140,7 +147,7 @@ def _offer(letter: TrialEnding, speech: Speech) -> tuple[Block, ...]:
     return (price, free, button(say("See the offer"), letter.url), *valid)
 
 
-def _why(letter: TrialEnding, speech: Speech) -> str:
+def _why(letter: AccessEnding, speech: Speech) -> str:
     if letter.reader == "guardian":
         return speech.say("You get this e-mail because you are the guardian named for a child's account.")
     return speech.say("You get this e-mail because a pupil's diary is linked to your account in the app.")

@@ -62,11 +62,11 @@ class PostOffice:
             hours = self._desk.catalogue.trial.send_hours
             may_go: list[LetterRow] = []
             for row in rows:
-                if row.kind == service.TRIAL_ENDING and not within_hours(at, *hours):
+                if row.kind in service.CROWDED and not within_hours(at, *hours):
                     row.due_at, row.is_paced = next_opening(at, *hours), False
                 else:
                     may_go.append(row)
-            crowd = [row for row in may_go if row.kind == service.TRIAL_ENDING and not row.is_paced]
+            crowd = [row for row in may_go if row.kind in service.CROWDED and not row.is_paced]
             await self._pace(session, crowd, at)
             taken = [row for row in may_go if row.due_at <= at]
             for row in taken:
@@ -132,13 +132,14 @@ class PostOffice:
         await self._put_off(key, at, fault.answer)
 
     async def _put_off(self, key: UUID, at: datetime, answer: str) -> None:
-        """Later again, and in the end a task for people; a trial's day moves before that (I19). A letter that the mail
-        server may have taken before the fault stays in doubt (I18)."""
+        """Later again, and in the end a task for people. Those of a crowd wait on: a trial's day moves meanwhile (I19),
+        and a season's end is not told of after it. A letter that the mail server may have taken before the fault stays
+        in doubt (I18)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
             row.server_answer = answer
             row.due_at = at + backoff(row.tries)
-            if row.kind != service.TRIAL_ENDING and row.tries >= MOST_TRIES:
+            if row.kind not in service.CROWDED and row.tries >= MOST_TRIES:
                 row.state, row.fault = "parked", "too_many_tries"
 
 

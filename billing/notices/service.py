@@ -26,6 +26,9 @@ from billing.trials.service import Waiting
 from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
+SEASON_ENDING = "season_ending"
+CROWDED = frozenset({TRIAL_ENDING, SEASON_ENDING})
+"""Letters that go to very many at once: in the day, and in the pace of the domain (R27)."""
 RENEWAL_COMING = "renewal_coming"
 SEND = "letters.send"
 ERASED = "erased"

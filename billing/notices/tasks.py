@@ -2,23 +2,34 @@
 
 from datetime import datetime
 
-from billing.catalog.values import TrialPolicy
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from billing.catalog.values import Catalogue
 from billing.kernel.db import Database
 from billing.kernel.work import Work
 from billing.notices import service
 from billing.notices.planning import plan_trial_endings
+from billing.notices.seasons import next_to_tell, plan_season_endings
 from billing.notices.sending import PostOffice
 from billing.trials import service as trials
 
 
-def works(database: Database, office: PostOffice, policy: TrialPolicy) -> tuple[Work, ...]:
+def works(database: Database, office: PostOffice, catalogue: Catalogue) -> tuple[Work, ...]:
     """Planning and sending."""
 
     async def plan(at: datetime) -> int:
         async with database.begin() as session:
-            return await plan_trial_endings(session, policy, at)
+            return await plan_trial_endings(session, catalogue.trial, at)
+
+    async def plan_seasons(at: datetime) -> int:
+        async with database.begin() as session:
+            return await plan_season_endings(session, catalogue, at)
+
+    async def next_season(session: AsyncSession) -> datetime | None:
+        return await next_to_tell(session, catalogue)
 
     return (
         Work(name="letters.plan", queue="notices", next_due=trials.next_to_tell, run=plan),
+        Work(name="letters.seasons", queue="notices", next_due=next_season, run=plan_seasons),
         Work(name=service.SEND, queue="notices", next_due=service.next_letter, run=office.send_due),
     )

@@ -2,6 +2,7 @@
 product, by exclusion constraint (I11)."""
 
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
@@ -10,12 +11,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base
 
+_UNTOLD: Final = "kind = 'season_pass' and state = 'active' and end_planned_at is null"
+
 
 class SubscriptionRow(Base):
     """One pupil's paid right over [since, until). The exclusion constraint stands in the migration.
 
     Of a renewing right, `until` is what is paid through, `grace_until` how long it is left on for a payment that is
     awaited (null: not a moment), and state and both ends follow the renewal, in the same transaction.
+    `end_planned_at`: when letters about the end of a season pass were planned.
     """
 
     __tablename__ = "subscription"
@@ -30,6 +34,7 @@ class SubscriptionRow(Base):
         CheckConstraint("grace_until is null or grace_until > until", name="grace"),
         Index("ix_subscription_running", "until", postgresql_where="state = 'active'"),
         Index("ix_subscription_renewal", "renewal_id", postgresql_where="renewal_id is not null"),
+        Index("ix_subscription_untold", "until", postgresql_where=_UNTOLD),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -47,6 +52,7 @@ class SubscriptionRow(Base):
     is_renewal_on: Mapped[bool] = mapped_column(default=False)
     is_paused: Mapped[bool] = mapped_column(default=False)
     grace_until: Mapped[datetime | None]
+    end_planned_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

@@ -136,7 +136,7 @@ BREACHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
     (
-        "told that the free period ends, and had paid",
+        "told that the full version ends, and had paid",
         (_LETTER % ("'2026-10-01'", "p1", "'handed_over'", 1, 0, "'2026-09-20T08:00Z'"),),
     ),
     ("an effect that was not performed", ("update outbox set state = 'new', due_at = '2026-01-01T00:00Z'",)),

@@ -77,7 +77,8 @@ def spring(hand: Hand) -> Family:
 
 def summer(hand: Hand, payer: Family) -> Family:
     """R5, R6, R63, R131: in June the next season is on sale, with its dates; a pass ends on 30 June at 24:00 in Warsaw,
-    which is 22:00 UTC, to the millisecond; nobody is charged. Answers one who bought the next season."""
+    which is 22:00 UTC, to the millisecond, told of once, a fortnight before; nobody is charged. Answers one who bought
+    the next season."""
     hand.to(midnight(date(2027, 6, 1)) - MINUTE)
     june = hand.family("czerwiec")
     link = hand.new_link(june)
@@ -104,6 +105,9 @@ def summer(hand: Hand, payer: Family) -> Family:
     assert hand.allows(june) == (True, "paid")
     assert [one["state"] for one in hand.passes(payer)] == ["ended"]
     assert hand.balance() == charges
+    told = hand.letter(payer.email, polish(date(2027, 7, 1)))
+    assert instant(told["sent_at"]) == morning(date(2027, 6, 16))
+    assert polish(date(2028, 6, 30)) in plain(told["text"])
     return june
 
 

@@ -202,9 +202,9 @@ def every_page(speech: Speech) -> dict[str, str]:
     }
 
 
-def trial_ending(speech: Speech, **changes: Any) -> letters.TrialEnding:
+def trial_ending(speech: Speech, **changes: Any) -> letters.AccessEnding:
     """The letter that R22 is about."""
-    base = letters.TrialEnding(
+    base = letters.AccessEnding(
         seller=SELLER,
         day=REVERTS,
         pupil_count=3,
@@ -241,15 +241,30 @@ def confirmation(speech: Speech, **changes: Any) -> letters.OrderConfirmation:
     return structs.replace(base, **changes)
 
 
+def ending_letters(speech: Speech) -> dict[str, letters.Letter]:
+    """The letters about an end of the full version, by name."""
+    return {
+        "trial-ending": trial_ending(speech),
+        "trial-ending-labels": trial_ending(speech, labels=("1A", "2B", "3C"), cause="sponsorship"),
+        "season-ending": trial_ending(
+            speech,
+            cause="season",
+            day=date(2027, 7, 1),
+            season_start=date(2027, 7, 1),
+            season_end=date(2028, 6, 30),
+            link_valid_until=date(2027, 7, 15),
+        ),
+        "trial-ending-guardian": trial_ending(speech, reader="guardian", pupil_count=1),
+        "trial-ending-pupil": trial_ending(speech, reader="pupil", url=None, link_valid_until=None, pupil_count=1),
+    }
+
+
 def every_letter(speech: Speech) -> dict[str, letters.Letter]:
     """All letters by name."""
     return {
         "confirm-email": letters.ConfirmEmail(seller=SELLER, url=URL, valid_until=LINK_UNTIL),
         "confirm-guardian": letters.ConfirmGuardian(seller=SELLER, url=URL, valid_until=LINK_UNTIL),
-        "trial-ending": trial_ending(speech),
-        "trial-ending-labels": trial_ending(speech, labels=("1A", "2B", "3C"), cause="sponsorship"),
-        "trial-ending-guardian": trial_ending(speech, reader="guardian", pupil_count=1),
-        "trial-ending-pupil": trial_ending(speech, reader="pupil", url=None, link_valid_until=None, pupil_count=1),
+        **ending_letters(speech),
         "confirmation": confirmation(speech),
         "confirmation-prorata": confirmation(
             speech, full_refund=False, start_now=True, renews_on=date(2027, 7, 1), pupil_count=1

@@ -113,7 +113,7 @@ class Fragile:
         stripe, port = house.world.base, house.smtp_port
         works = _works(settings("", stripe, port), self.database, gateway, services.catalogue, services.site)
         office = house.office(CuttingMailer(house.smtp(), cut), self.database)
-        letters = {work.name: work for work in notice_works(self.database, office, services.catalogue.trial)}
+        letters = {work.name: work for work in notice_works(self.database, office, services.catalogue)}
         done_here = {work.name for work in house.works}
         house.works = tuple(letters.get(work.name, work) for work in works if work.name in done_here)
 

@@ -117,7 +117,7 @@ class House:
     def use_mailer(self, mailer: Mailer, *, per_minute: int = 600) -> None:
         """From now on letters leave by this mailer, so many a minute to one domain."""
         office = self.office(mailer, per_minute=per_minute)
-        fresh = {work.name: work for work in notice_works(self.database, office, self.catalogue.trial)}
+        fresh = {work.name: work for work in notice_works(self.database, office, self.catalogue)}
         self.works = tuple(fresh.get(work.name, work) for work in self.works)
 
     # Time

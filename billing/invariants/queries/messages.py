@@ -17,7 +17,8 @@ MESSAGES: Final = (
         "a letter that waits though it is due",
         "Nobody sends letters, or this one cannot be sent.",
         """select account, kind, about, state, fault from letter where state = 'parked' or (state = 'planned'
-            and due_at < cast(:settled as timestamptz) and (kind <> 'trial_ending' or tries > 0))""",
+            and due_at < cast(:settled as timestamptz)
+            and (kind not in ('trial_ending', 'season_ending') or tries > 0))""",
     ),
     Query(
         "I19",
@@ -29,10 +30,11 @@ MESSAGES: Final = (
     ),
     Query(
         "I20",
-        "told that the free period ends, and had paid",
+        "told that the full version ends, and had paid",
         "A letter went out whose reason had gone ten minutes before or more.",
         f"""select l.account, l.day, s.pupil from letter l join subscription s on s.pupil = any(l.pupils)
-            where l.kind = 'trial_ending' and l.state = 'handed_over' and s.state in ({listed(ENTITLING)})
+            where l.kind in ('trial_ending', 'season_ending') and l.state = 'handed_over'
+            and s.state in ({listed(ENTITLING)})
             and s.created_at < l.handed_over_at - interval '10 minutes' and s.since <= l.day and s.until > l.day""",
     ),
     Query(
