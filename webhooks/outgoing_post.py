@@ -15,7 +15,7 @@ import httpx2
 
 from billing.kernel.clock import Clock, SystemClock
 from webhooks.outgoing_addresses import Target, checked, fault_of, parts_of
-from webhooks.outgoing_rules import Outcome, Parcel
+from webhooks.outgoing_rules import Outcome, Parcel, wait_asked
 from webhooks.outgoing_signing import headers_of
 
 TIMEOUT: Final = 15
@@ -101,23 +101,23 @@ class Post:
         ) as client:
             for address in addresses[:-1]:
                 try:
-                    return await _post(client, target, address, headers, body)
+                    return await self._post(client, target, address, headers, body)
                 except (httpx2.ConnectError, httpx2.ConnectTimeout):
                     continue
-            return await _post(client, target, addresses[-1], headers, body)
+            return await self._post(client, target, addresses[-1], headers, body)
 
-
-async def _post(
-    client: httpx2.AsyncClient, target: Target, address: str, headers: dict[str, str], body: bytes
-) -> Outcome:
-    """The status is the answer: what follows the head, however long or packed, is never read (S17)."""
-    host = f"[{address}]" if ":" in address else address
-    url = httpx2.URL(f"{target.scheme}://{host}:{target.port}", raw_path=target.path.encode())
-    request = client.build_request("POST", url, headers=headers, content=body)
-    request.extensions["sni_hostname"] = target.host.rstrip(".")
-    answer = await client.send(request, stream=True)
-    await answer.aclose()
-    return Outcome(status=answer.status_code)
+    async def _post(
+        self, client: httpx2.AsyncClient, target: Target, address: str, headers: dict[str, str], body: bytes
+    ) -> Outcome:
+        """The head is the answer: what follows it, however long or packed, is never read (S17)."""
+        host = f"[{address}]" if ":" in address else address
+        url = httpx2.URL(f"{target.scheme}://{host}:{target.port}", raw_path=target.path.encode())
+        request = client.build_request("POST", url, headers=headers, content=body)
+        request.extensions["sni_hostname"] = target.host.rstrip(".")
+        answer = await client.send(request, stream=True)
+        await answer.aclose()
+        asked = wait_asked(answer.headers.get("retry-after", ""), self._wall.now())
+        return Outcome(status=answer.status_code, asked=asked)
 
 
 @cache

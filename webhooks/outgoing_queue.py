@@ -126,7 +126,7 @@ def _judge_delivery(row: DeliveryRow, parcel: Parcel, outcome: Outcome, begun: d
         metrics.OUTGOING.labels("given_up").inc()
         log.warning("webhook_given_up", event_id=parcel.name, type=row.type, fault=row.fault, tries=row.tries)
     else:
-        row.due_at = following
+        row.due_at = max(following, ended + outcome.asked)
 
 
 def _judge_endpoint(session: AsyncSession, endpoint: EndpointRow, outcomes: Sequence[Outcome], at: datetime) -> None:
@@ -137,7 +137,8 @@ def _judge_endpoint(session: AsyncSession, endpoint: EndpointRow, outcomes: Sequ
     elif outcomes:
         since = endpoint.failing_since or at
         endpoint.failing_since, endpoint.failures = since, endpoint.failures + 1
-        endpoint.quiet_until = at + rules.quiet_after(endpoint.failures)
+        asked = max(outcome.asked for outcome in outcomes)
+        endpoint.quiet_until = at + max(rules.quiet_after(endpoint.failures), asked)
         if at - since >= rules.FAILING_FOR:
             _disable(session, endpoint, "failing", at)
 

@@ -5,7 +5,8 @@ Pure: values in, values out.
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
@@ -68,6 +69,8 @@ JITTER: Final = 0.2
 """A wait is longer by up to this part of itself, so that what failed together does not come back together."""
 QUIET: Final = timedelta(seconds=5)
 LONGEST_QUIET: Final = timedelta(minutes=5)
+LONGEST_ASKED: Final = timedelta(hours=24)
+"""How long a receiver may ask to be left alone, at most."""
 FAILING_FOR: Final = timedelta(days=5)
 """An endpoint that has not given one answer for so long is disabled."""
 OLD_SECRET: Final = timedelta(hours=24)
@@ -83,10 +86,12 @@ _OVERLOADED: Final = frozenset({429, 502, 503, 504})
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one try: the status that was answered, or what kept an answer from coming."""
+    """What came of one try: the status that was answered, or what kept an answer from coming. `asked`: how long the
+    receiver wants to be left alone."""
 
     status: int | None = None
     trouble: Trouble | None = None
+    asked: timedelta = timedelta()
 
     @property
     def is_delivered(self) -> bool:
@@ -147,6 +152,22 @@ def next_try(tries: int, at: datetime, spread: float) -> datetime | None:
     if tries >= MOST_TRIES:
         return None
     return at + WAITS[max(tries, 1) - 1] * (1 + JITTER * spread)
+
+
+def wait_asked(retry_after: str, now: datetime) -> timedelta:
+    """What `Retry-After` asks for (RFC 9110, 10.2.3): seconds, or an instant. Nothing, for what is neither, or past.
+
+    >>> wait_asked("120", datetime(2026, 9, 1, tzinfo=UTC)).total_seconds()
+    120.0
+    """
+    words = retry_after.strip()
+    if words.isascii() and words.isdigit():
+        return min(timedelta(seconds=int(words[:9])), LONGEST_ASKED)
+    try:
+        until = parsedate_to_datetime(words)
+    except ValueError:
+        return timedelta()
+    return min(max(until.replace(tzinfo=until.tzinfo or UTC) - now, timedelta()), LONGEST_ASKED)
 
 
 def spread_of(delivery: UUID, tries: int) -> float:

@@ -1,6 +1,6 @@
 """Outgoing webhooks, as values: what is said, how it is signed, when it is tried again, which addresses are called."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any, get_args
@@ -26,6 +26,7 @@ from webhooks.outgoing_rules import (
     next_try,
     quiet_after,
     spread_of,
+    wait_asked,
 )
 from webhooks.outgoing_signing import headers_of, new_secret, signature_of
 
@@ -89,6 +90,27 @@ def test_an_endpoint_left_alone_delays_no_retry_of_a_lone_delivery(failures: int
     assert timedelta(seconds=5) <= quiet_after(failures) <= timedelta(minutes=5)
     following = next_try(failures, at, spread)
     assert following is None or at + quiet_after(failures) <= following
+
+
+NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("0", 0), ("120", 120), (" 7 ", 7), ("86400", 86400), ("86401", 86400), ("9" * 5000, 86400), ("-1", 0),
+        ("1.5", 0), ("soon", 0), ("", 0), ("٣", 0), ("Tue, 01 Sep 2026 12:05:00 GMT", 300),
+        ("Tue, 01 Sep 2026 12:05:00 -0000", 300), ("Tue, 01 Sep 2026 11:05:00 GMT", 0),
+        ("Tue, 01 Sep 2099 11:05:00 GMT", 86400), ("Tue, 99 Sep 2026 12:05:00 GMT", 0),
+    ],
+)  # fmt: skip
+def test_what_a_receiver_asks_for_is_given_for_a_day_at_most(said: str, seconds: int) -> None:
+    assert wait_asked(said, NOW) == timedelta(seconds=seconds)
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_receiver_says_is_a_wait_of_up_to_a_day(said: str) -> None:
+    assert timedelta() <= wait_asked(said, NOW) <= timedelta(hours=24)
 
 
 @settings(max_examples=5)

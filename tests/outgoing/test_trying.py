@@ -12,7 +12,7 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from billing.kernel.errors import Conflict, NotFound
-from tests.outgoing.receiver import Receiver, receiving
+from tests.outgoing.receiver import OK, Receiver, receiving
 from tests.outgoing.yard import SECRET, Yard
 from webhooks import outgoing_service as service
 from webhooks.outgoing_queue import AT_ONCE, LEASE, RESEND, SEND
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 FAILS = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
 GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"
 BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"
+LATER = b"HTTP/1.1 429 Slow down\r\nretry-after: 7200\r\ncontent-length: 0\r\n\r\n"
 
 
 async def test_a_failed_delivery_is_tried_ten_times_over_three_days_and_then_given_up(
@@ -218,3 +219,32 @@ async def test_no_transaction_is_open_while_a_receiver_thinks(yard: Yard, receiv
     (row,) = await yard.rows()
     assert (row.state, row.tries, row.fault) == ("pending", 1, "timeout")
     assert msgspec.json.decode(row.body)["id"] == event_id(row.message_id)
+
+
+async def test_a_receiver_that_asks_for_two_hours_is_left_alone_for_two_hours(yard: Yard, receiver: Receiver) -> None:
+    receiver.answer = LATER
+    await yard.endpoint(receiver)
+    await yard.happens("trial.started")
+    await yard.run()
+    asked_at = yard.clock.now()
+    await yard.happens("trial.ended")
+    yard.clock.move(asked_at + timedelta(hours=2) - timedelta(seconds=1))
+    assert await yard.run(RESEND) == 0
+    receiver.answer = OK
+    assert await yard.due() == asked_at + timedelta(hours=2)
+    while await yard.wait():
+        pass
+    assert await yard.states() == ["delivered"] * 2
+    assert yard.clock.now() == asked_at + timedelta(hours=2)
+
+
+async def test_one_event_that_is_to_come_later_waits_alone(yard: Yard, receiver: Receiver) -> None:
+    receiver.answer = FAILS.replace(b"content", b"retry-after: 7200\r\ncontent")
+    await yard.endpoint(receiver)
+    await yard.happens("trial.started")
+    await yard.run()
+    asked_at = yard.clock.now()
+    receiver.answer = OK
+    await yard.happens("trial.ended")
+    assert await yard.run() == 1
+    assert await yard.due() == asked_at + timedelta(hours=2)
