@@ -5,6 +5,7 @@ disk is shared by many. What holds for a sender: a yes was never said before its
 means at most that the event is there and will come once more, which changes nothing (I21, S06).
 """
 
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
@@ -22,6 +23,9 @@ from webhooks.translate import Head
 HANDLE: Final = "webhooks.handle"
 PATIENCE: Final = 5.0
 """Seconds after which a sender is told to come again."""
+PAUSE: Final = 0.1
+"""Seconds between two rings for handling: a ring costs as much as keeping ten events, and who has heard one goes on
+until nothing is left."""
 
 _KEEP: Final = """
     insert into stripe_event (id, type, object_id, api_version, livemode, account, body, received_at, due_at, note,
@@ -73,6 +77,8 @@ class Intake:
         self._turns: Turns[Outcome] = Turns(self._write, PATIENCE)
         self._arrived: dict[str, Arrived] = {}
         self._numbers = count()
+        self._rung = -PAUSE
+        self._ring_to_come: TimerHandle | None = None
 
     async def keep(self, head: Head, at: datetime) -> bool:
         """Answers after the commit whether this is the first copy. Raises Unavailable where it is not known to be kept,
@@ -122,8 +128,20 @@ class Intake:
 
     def _told(self, arrived: Mapping[str, Arrived], new: frozenset[str]) -> dict[str, Outcome]:
         if tell_of([head for head, _ in arrived.values()], new):
-            self._database.doorbell.ring((HANDLE,))
+            self._ring_soon()
         first: dict[str, str] = {}
         for key, (head, _) in arrived.items():
             first.setdefault(head.id, key)
         return {key: head.id in new and first[head.id] == key for key, (head, _) in arrived.items()}
+
+    def _ring_soon(self) -> None:
+        """At once or, after a ring a moment ago, at the end of the pause: that one stands for all groups until then."""
+        loop = get_running_loop()
+        if loop.time() >= self._rung + PAUSE:
+            self._ring()
+        elif self._ring_to_come is None:
+            self._ring_to_come = loop.call_at(self._rung + PAUSE, self._ring)
+
+    def _ring(self) -> None:
+        self._ring_to_come, self._rung = None, get_running_loop().time()
+        self._database.doorbell.ring((HANDLE,))

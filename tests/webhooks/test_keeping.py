@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from billing.kernel.errors import Malformed
 from billing.openapi import PLACE
 from tests.benchmarks.place import free_port
 from tests.webhooks.conftest import SECRETS, Door, event, kept
-from webhooks.keeping import Intake
+from webhooks.keeping import HANDLE, PAUSE, Intake
 from webhooks.signature import sign
 from webhooks.translate import Head, head_of
 
@@ -59,6 +59,34 @@ async def test_s06_copies_in_one_group_are_one_event_and_one_of_them_is_the_firs
     assert [row.id for row in await kept(database)] == ["evt_0", "evt_1", "evt_2"]
     assert await intake.keep(head(1), at) is False
     assert await intake.keep(head(9), at) is True
+
+
+async def test_a_crowd_of_groups_rings_at_once_and_once_more_for_all_that_came_after(
+    database_url: str, at: datetime
+) -> None:
+    class Bell:
+        rung: list[str] = []  # noqa: RUF012
+
+        def ring(self, names: Iterable[str]) -> None:
+            self.rung.extend(names)
+
+    bell = Bell()
+    heard = Database(database_url, doorbell=bell)
+    intake = Intake(heard)
+    for crowd in range(3):
+        began, before = time.perf_counter(), len(bell.rung)
+        await intake.keep(head(crowd * 100), at)
+        assert len(bell.rung) == before + 1, "who comes first waits for nobody"
+        for number in range(1, 20):
+            await intake.keep(head(crowd * 100 + number), at)
+        await asyncio.sleep(2 * PAUSE)
+        assert 2 <= len(bell.rung) - before <= 2 + (time.perf_counter() - began) / PAUSE
+    before = len(bell.rung)
+    await intake.keep(head(0), at)
+    await intake.keep(head(300, livemode=True), at)
+    await asyncio.sleep(2 * PAUSE)
+    assert len(bell.rung) == before, "a copy, or what waits for people, is nothing to handle"
+    await heard.close()
 
 
 async def test_i24_an_event_that_the_database_refuses_spoils_no_other(door: Door, database: Database) -> None:
