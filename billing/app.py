@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
@@ -47,6 +47,7 @@ from webhooks import outgoing_routes as outgoing
 from webhooks.keeping import Intake
 from webhooks.outgoing_shapes import described as outgoing_described
 from webhooks.routes import MailRoom, webhooks_router
+from webhooks.slot import LetterSlot
 
 _PAGES = ("/activate", "/orders", "/confirm", "/regulamin", "/prywatnosc", "/dostepnosc", "/pomoc", "/nie-teraz")
 
@@ -92,6 +93,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
         key_ring=services.key_ring,
         limiter=services.limiter,
     )
+    mail_room = _mail_room(services)
     app = Litestar(
         route_handlers=[
             _for_backends("accounts:write", accounts, trials, notices, privacy),
@@ -99,7 +101,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
             *_ROOMS,
             *extra,
         ],
-        dependencies=_dependencies(services, desk),
+        dependencies=_dependencies(services, desk, mail_room),
         exception_handlers={Exception: tell},
         openapi_config=_openapi(),
         lifespan=[_lifespan, desk.open],
@@ -117,6 +119,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
         logging_config=None,
     )
     desk.hang(app)
+    app.asgi_handler = cast("Any", LetterSlot(cast("Any", app.asgi_handler), mail_room))
     return app
 
 
@@ -126,7 +129,7 @@ def _for_backends(scope: Scope, *rooms: Any) -> Router:
     return Router("/v1", route_handlers=handlers, guards=[requires(scope), known_query])
 
 
-def _dependencies(services: Services, desk: FrontDesk) -> dict[str, Provide]:
+def _dependencies(services: Services, desk: FrontDesk, mail_room: MailRoom) -> dict[str, Provide]:
     return provided(
         services.database,
         services.clock,
@@ -134,7 +137,7 @@ def _dependencies(services: Services, desk: FrontDesk) -> dict[str, Provide]:
         gateway=services.gateway,
         catalogue=services.catalogue,
         site=services.site,
-        mail_room=_mail_room(services),
+        mail_room=mail_room,
         calls_loopback=bool(services.settings.sandbox_outside),
         **desk.given(),
     )

@@ -1,5 +1,7 @@
 """`POST /webhooks/stripe`: prove, keep, commit, say yes. Nothing else happens in the request (I21)."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,18 +14,29 @@ from billing.kernel.errors import Malformed
 from billing.kernel.web import problem_answers
 from webhooks.keeping import Intake
 from webhooks.signature import verdict
-from webhooks.translate import head_of
+from webhooks.translate import Head, head_of
 
+REFUSED = "refused"
+"""Where in a request's state the letter slot says why it kept nothing, so that nothing is tried a second time."""
 _SIGNATURE = b"stripe-signature"
 
 
 class MailRoom(msgspec.Struct, frozen=True, kw_only=True):
-    """What the route stands on, given to it as one thing: the framework puts several together for each request anew."""
+    """What both ways in stand on: the letter slot and the route."""
 
     intake: Intake
     secrets: tuple[str, ...]
     expects_livemode: bool
     clock: Clock
+
+    def open(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[Head, datetime]:
+        """What a genuine body says, and when it came. Raises Malformed where it is not genuine (I29)."""
+        found = [value for name, value in headers if name.lower() == _SIGNATURE]
+        at = self.clock.now()
+        judged = verdict(body, found[0] if len(found) == 1 else None, self.secrets, at)
+        if judged != "genuine":
+            raise Malformed("The signature of this body is not valid.", code="signature_invalid", verdict=judged)
+        return head_of(body, expects_livemode=self.expects_livemode), at
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -46,12 +59,9 @@ async def receive(
 ) -> Received:
     """Signed over exactly these bytes within 300 s, or refused without a trace (I29). A copy changes nothing."""
     body = await request.body()
-    found = [value for name, value in request.scope["headers"] if name.lower() == _SIGNATURE]
-    at = mail_room.clock.now()
-    judged = verdict(body, found[0] if len(found) == 1 else None, mail_room.secrets, at)
-    if judged != "genuine":
-        raise Malformed("The signature of this body is not valid.", code="signature_invalid", verdict=judged)
-    head = head_of(body, expects_livemode=mail_room.expects_livemode)
+    if isinstance(fault := request.scope["state"].get(REFUSED), Exception):
+        raise fault
+    head, at = mail_room.open(request.scope["headers"], body)
     await mail_room.intake.keep(head, at)
     return Received()
 

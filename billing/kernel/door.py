@@ -55,7 +55,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started: float = scope["state"].get("started") or time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
         scope["state"]["request_id"] = request_id

@@ -1,6 +1,6 @@
 """The mail room alone: its route, its inbox, a clock, two secrets."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
+from billing.kernel.door import Door as HouseDoor
 from billing.kernel.web import tell
 from billing.payments.facts import API_VERSION
 from billing.payments.stripe_gateway import StripeGateway
@@ -24,6 +25,7 @@ from webhooks.inbox import EventRow
 from webhooks.keeping import Intake
 from webhooks.routes import MailRoom, webhooks_router
 from webhooks.signature import sign
+from webhooks.slot import LetterSlot
 
 SECRETS = ("whsec_new", "whsec_old")
 
@@ -51,27 +53,44 @@ class Door:
         return await self.knock(body, sign(body, secret, int(self.clock.now().timestamp())))
 
 
-@asynccontextmanager
-async def door_of(database: Database, clock: FixedClock) -> AsyncGenerator[Door]:
-    """The route behind the one error map."""
-    mail_room = MailRoom(intake=Intake(database), secrets=SECRETS, expects_livemode=False, clock=clock)
+def mail_room_of(database: Database, clock: FixedClock) -> MailRoom:
+    """What both ways in stand on."""
+    return MailRoom(intake=Intake(database), secrets=SECRETS, expects_livemode=False, clock=clock)
+
+
+def route_of(mail_room: MailRoom) -> Litestar:
+    """The typed route behind the one error map and the house's door."""
     app = Litestar(
         route_handlers=[webhooks_router],
-        dependencies={
-            "mail_room": Provide(lambda: mail_room, sync_to_thread=False),
-        },
+        dependencies={"mail_room": Provide(lambda: mail_room, sync_to_thread=False)},
         exception_handlers={Exception: tell},
         state=State({"public_url": "http://test"}),
     )
-    transport = httpx2.ASGITransport(cast("Any", app))
+    app.asgi_handler = cast("Any", HouseDoor(cast("Any", app.asgi_handler), "http://test"))
+    return app
+
+
+def slot_of(mail_room: MailRoom) -> Litestar:
+    """The same, with the letter slot before it."""
+    app = route_of(mail_room)
+    app.asgi_handler = cast("Any", LetterSlot(cast("Any", app.asgi_handler), mail_room))
+    return app
+
+
+@asynccontextmanager
+async def door_of(
+    database: Database, clock: FixedClock, way_in: Callable[[MailRoom], Litestar] = slot_of
+) -> AsyncGenerator[Door]:
+    """What Stripe knocks at."""
+    transport = httpx2.ASGITransport(cast("Any", way_in(mail_room_of(database, clock))))
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Door(client, clock)
 
 
-@pytest.fixture
-async def door(database: Database, clock: FixedClock) -> AsyncIterator[Door]:
-    """The mail room's door."""
-    async with door_of(database, clock) as made:
+@pytest.fixture(params=[slot_of, route_of])
+async def door(request: pytest.FixtureRequest, database: Database, clock: FixedClock) -> AsyncIterator[Door]:
+    """The mail room's door: whatever holds at the letter slot holds at the typed route."""
+    async with door_of(database, clock, request.param) as made:
         yield made
 
 
