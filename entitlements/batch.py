@@ -9,7 +9,7 @@ from entitlements.decision import Channel, Decision, StaleDecision, decide_by_fa
 from entitlements.facts import AccountFacts, UnknownAccount
 from entitlements.features import FeatureList, UnknownFeature
 from entitlements.judging import judge as judge_one
-from entitlements.questions import BadCheck, Batch, Check
+from entitlements.questions import BadCheck, Batch, Check, PlainBatch, PlainCheck
 
 Verdict = Decision | BillingError
 
@@ -63,9 +63,9 @@ def judge(
     return verdicts
 
 
-def full(batch: Batch, verdicts: list[Verdict], at: datetime) -> CheckResults:
+def full(batch: Batch | PlainBatch, verdicts: list[Verdict], at: datetime) -> CheckResults:
     """A decision or an error for each question."""
-    return CheckResults(at, [_told(batch, *pair, at) for pair in zip(batch.checks, verdicts, strict=True)])
+    return CheckResults(at, [_told(batch.channel, *pair, at) for pair in zip(batch.checks, verdicts, strict=True)])
 
 
 def compact(verdicts: list[Verdict], at: datetime) -> CompactResults:
@@ -108,7 +108,9 @@ def _judged(
         return fault
 
 
-def _told(batch: Batch, check: Check | BadCheck, verdict: Verdict, at: datetime) -> DecisionAnswer | CheckFailed:
+def _told(
+    channel: Channel, check: Check | PlainCheck | BadCheck, verdict: Verdict, at: datetime
+) -> DecisionAnswer | CheckFailed:
     if isinstance(verdict, BillingError):
         return failed(verdict)
-    return result(check.account if isinstance(check, Check) else "", batch.channel, verdict, at)
+    return result("" if isinstance(check, BadCheck) else check.account, channel, verdict, at)

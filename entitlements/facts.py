@@ -1,6 +1,6 @@
 """What answers are made of: the grants, blocks and links of pupils, as plain values."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol, runtime_checkable
 
@@ -11,6 +11,9 @@ from billing.kernel.errors import Fault, Invalid, NotFound
 Source = Literal["trial", "paid", "sponsored", "granted", "grace"]
 EndReason = Literal["withdrawn", "refunded", "disputed", "payment_failed", "sponsorship_ended"]
 
+Span = tuple[int, int]
+"""Since when and until when a right holds, in microseconds since 1970."""
+NO_SPAN: Final[Span] = (0, 0)
 GRACE: Final = timedelta(hours=1)
 """How long a yes is still told, as `stale`, after its `valid_until`, while nobody can know what came after it (I07)."""
 
@@ -93,6 +96,15 @@ class Facts(Protocol):
 
     def at_hand(self, account: str) -> AccountFacts | None:
         """What is known here and may be trusted at this instant; None: ask, which may have to wait. Never stale."""
+        ...
+
+    def spans_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> Sequence[Span]:
+        """For each of many questions the span of the one right that the answer rests on, where `at_hand` is as plain as
+        that: an only pupil (and nothing, or that one, is asked for) with an only right, which gives the feature, and no
+        block. NO_SPAN: it is not, or not known, or the right has no end.
+        """
         ...
 
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:

@@ -58,7 +58,7 @@ class HotDoor:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        heard = _heard(scope["headers"])
+        heard = heard_in(scope["headers"], _HEARD)
         told = None if heard is None else self._told(scope, heard)
         if told is None or heard is None:
             await self._app(scope, receive, send)
@@ -113,11 +113,11 @@ class HotDoor:
         return answers.one(question.account, question.channel, decision, at, at)
 
 
-def _heard(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str] | None:
+def heard_in(headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]) -> dict[bytes, str] | None:
     """The headers that make a difference; None where one of them is said twice."""
     heard: dict[bytes, str] = {}
     for name, value in headers:
-        if name in _HEARD:
+        if name in wanted:
             if name in heard:
                 return None
             heard[name] = value.decode("latin-1")

@@ -26,6 +26,9 @@ _CONSISTENCIES = frozenset({"default", "strong"})
 _REF = re.compile(REF_PATTERN.removesuffix("$") + r"\Z")
 _PLAIN = re.compile(rf"channel=(mobile|web)(?:&pupil=({REF_PATTERN.strip('^$')}))?\Z".encode())
 
+_REF_LETTERS = b" " + bytes(letter for letter in range(128) if _REF.match(chr(letter)))
+_LONGEST_REF = 64
+
 
 class Question(msgspec.Struct, frozen=True, gc=False):
     """One account is asked about. `pupil` null: none was named; `at` null: now."""
@@ -86,7 +89,33 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consistency: Consistency = "default"
 
 
+class PlainCheck(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A Check whose references were not looked at yet."""
+
+    account: str
+    feature: Annotated[str, msgspec.Meta(max_length=64)]
+    pupil: str | None = None
+
+
+class _PlainRequest(msgspec.Struct, forbid_unknown_fields=True):
+    channel: Channel
+    checks: list[PlainCheck]
+    answer: Literal["full", "compact"] | msgspec.UnsetType = msgspec.UNSET
+    consistency: Literal["default"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class PlainBatch(msgspec.Struct, frozen=True):
+    """A batch in its plainest form; its references once more as bytes, none for a pupil who is not named."""
+
+    channel: Channel
+    checks: list[PlainCheck]
+    accounts: list[bytes]
+    pupils: list[bytes]
+    compact: bool
+
+
 _whole = msgspec.json.Decoder(CheckRequest)
+_plain = msgspec.json.Decoder(_PlainRequest)
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
@@ -97,6 +126,41 @@ def plain(account: str, query: bytes) -> Question | None:
         return None
     channel, pupil = cut.groups()
     return Question(account, "mobile" if channel == b"mobile" else "web", pupil.decode() if pupil else None, None)
+
+
+def plain_many(body: bytes) -> PlainBatch | None:
+    """What `check_text` and `ask_many` make of a batch in its plainest form; None: use those.
+
+    Plain: nothing escaped, no `at`, nothing strong, nothing wrong. Outside strings a colon stands for a member, so with
+    no more colons than the members that were read and their references account for, no key is there twice.
+    """
+    if not body.isascii() or b"\\" in body:
+        return None
+    try:
+        request = _plain.decode(body)
+    except msgspec.DecodeError:
+        return None
+    checks = request.checks
+    many = len(checks)
+    named = [check.pupil for check in checks]
+    unnamed = named.count(None)
+    texts = " ".join([check.account for check in checks] + [pupil or "" for pupil in named]).encode()
+    refs = texts.split(b" ")
+    accounts, pupils = refs[:many], refs[many:]
+    members = (
+        2 + (request.answer is not msgspec.UNSET) + (request.consistency is not msgspec.UNSET) + 3 * many - unnamed
+    )
+    if (
+        not 0 < many <= MOST_CHECKS
+        or len(refs) != 2 * many
+        or texts.translate(None, _REF_LETTERS)
+        or len(max(refs, key=len)) > _LONGEST_REF
+        or b"" in accounts
+        or pupils.count(b"") != unnamed
+        or body.count(b":") != members + texts.count(b":")
+    ):
+        return None
+    return PlainBatch(request.channel, checks, accounts, pupils, request.answer == "compact")
 
 
 def plain_pairs(query: bytes) -> list[tuple[str, str]] | None:

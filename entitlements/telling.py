@@ -51,12 +51,13 @@ def reply(sealed: Sealed, kind: str, held: str | None) -> tuple[int, list[tuple[
 
 def told_once(body: bytes) -> Told:
     """An answer that nobody may keep as a whole."""
+    return Told(200, kept_by_nobody(body), body)
+
+
+def kept_by_nobody(body: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that nobody may keep as a whole."""
     length = b"%d" % len(body)
-    return Told(
-        200,
-        [(b"cache-control", b"no-store"), (b"content-type", JSON.encode()), (b"content-length", length)],
-        body,
-    )
+    return [(b"cache-control", b"no-store"), (b"content-type", JSON.encode()), (b"content-length", length)]
 
 
 def named(name: str) -> Any:

@@ -17,6 +17,7 @@ from billing.kernel.signing import read_keys
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
 from entitlements.hot import HotDoor
+from entitlements.hot_batch import HotBatch
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
 from entitlements.routes_changes import changes_router
@@ -71,14 +72,14 @@ class FrontDesk:
     def hang(self, app: Litestar) -> None:
         """Put the doors before the application's router."""
         door = Door(cast("Any", app.asgi_handler), self.public_url)
-        hot = HotDoor(
-            door,
-            features=self._features,
-            facts=self.facts,
-            clock=self.clock,
-            key_ring=self.key_ring,
-            limiter=self.limiter,
-        )
+        given: dict[str, Any] = {
+            "features": self._features,
+            "facts": self.facts,
+            "clock": self.clock,
+            "key_ring": self.key_ring,
+            "limiter": self.limiter,
+        }
+        hot = HotDoor(HotBatch(door, **given), **given)
         app.asgi_handler = cast("Any", hot)
 
     @asynccontextmanager

@@ -96,7 +96,8 @@ class Door:
             await _answer(send, problem_of(error, **where))
         else:
             scope["state"]["body"] = body
-            await self._app(scope, _again(body, receive), send)
+            read = {"type": "http.request", "body": body, "more_body": False}
+            await self._app(scope, given_again((read,), receive), send)
 
 
 async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
@@ -127,16 +128,13 @@ async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     return body
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read, then whatever comes after it."""
-    given = False
+def given_again(messages: Iterable[Message], receive: Receive) -> Receive:
+    """A `receive` that gives what was received already, then whatever comes after it."""
+    given = iter(messages)
 
     async def receive_again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        message = next(given, None)
+        return await receive() if message is None else message
 
     return receive_again
 

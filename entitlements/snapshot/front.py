@@ -6,7 +6,7 @@ told as `stale` (I07): the caller judges how long.
 """
 
 from asyncio import CancelledError, Task, create_task
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from billing.kernel.clock import ticks
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from entitlements.changes import TOPIC, Whom
-from entitlements.facts import AccountFacts, PupilFacts
+from entitlements.facts import NO_SPAN, AccountFacts, PupilFacts, Span
 from entitlements.reader import FactsReader
 from entitlements.snapshot.keeping import Keeping
 from entitlements.snapshot.packed import Torn
@@ -113,6 +113,13 @@ class Snapshot:
             return None
         return self._known(words, account, heard)
 
+    def spans_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> Sequence[Span]:
+        """What `at_hand` knows of the plainest; NO_SPAN for all while something was written here that was not heard."""
+        shelf = self._calm()
+        return [NO_SPAN] * len(accounts) if shelf is None else shelf.spans(accounts, pupils, features)
+
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:
         """The facts of one account, None for an unknown one. Raises Unavailable `store_unavailable`."""
         if not strong and (facts := self.at_hand(account)) is not None:
@@ -156,15 +163,23 @@ class Snapshot:
         return None if facts is None else msgspec.structs.replace(facts, stale=True)
 
     def _known(self, words: memoryview, account: str, heard: int) -> AccountFacts | None:
-        shelf = self._shelf
-        if shelf is None or words[0] != self._number:
-            shelf = self._turn_to(words[0])
-            if shelf is None:
-                return None
-        facts = shelf.find(account)
-        if facts is None or not (self._written or self._all_written >= heard):
+        shelf = self._present(words)
+        facts = None if shelf is None else shelf.find(account)
+        if facts is None or not self._is_writing(heard):
             return facts
         return None if self._is_overwritten(facts, heard) else facts
+
+    def _calm(self) -> Shelf | None:
+        """The present shelf, where all of it may be trusted at this instant."""
+        words = self._words
+        if words is None:
+            return None
+        heard = words[1]
+        return self._present(words) if 0 <= ticks() - heard < SILENCE and not self._is_writing(heard) else None
+
+    def _present(self, words: memoryview) -> Shelf | None:
+        shelf = self._shelf
+        return shelf if shelf is not None and words[0] == self._number else self._turn_to(words[0])
 
     def _committed(self, changes: frozenset[Whom]) -> None:
         """What this very process has just changed is asked of the database until the feed has passed here."""
@@ -177,11 +192,15 @@ class Snapshot:
             else:
                 self._written.update((name, now) for name in (account, pupil) if name is not None)
 
-    def _is_overwritten(self, facts: AccountFacts, heard: int) -> bool:
-        """Whether this process wrote these facts after what was heard. What is older than that is forgotten."""
-        if heard != self._forgot:
+    def _is_writing(self, heard: int) -> bool:
+        """Whether this process wrote anything after what was heard. What is older than that is forgotten."""
+        if self._written and heard != self._forgot:
             self._forgot = heard
             self._written = {name: at for name, at in self._written.items() if at >= heard}
+        return bool(self._written) or self._all_written >= heard
+
+    def _is_overwritten(self, facts: AccountFacts, heard: int) -> bool:
+        """Whether this process wrote these facts after what was heard."""
         if self._all_written >= heard:
             return True
         written = self._written

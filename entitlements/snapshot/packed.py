@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Final, cast, get_args
 
-from entitlements.facts import AccountFacts, EndReason, Grant, PupilFacts, Source
+from entitlements.facts import NO_SPAN, AccountFacts, EndReason, Grant, PupilFacts, Source, Span
 
 MOST_FEATURES: Final = 32
 LONGEST_NAME: Final = 63
@@ -49,6 +49,9 @@ _IS_UUID: Final = pattern(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 _PUPIL: Final = struct.Struct("<BBBB")
 _BLOCK: Final = struct.Struct("<Bq")
 _GRANT: Final = struct.Struct("<BBIqq")
+_FIRST_PUPIL: Final = struct.Struct("<BBBBB")
+_SPAN: Final = struct.Struct("<2xIqq")
+_LEAST: Final = _FIRST_PUPIL.size + _SPAN.size
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ODD: Final = (struct.error, OverflowError, UnicodeEncodeError, TypeError, KeyError, AttributeError)
 """What values raise that no rule of ours lets into the database, such as an instant that is infinite."""
@@ -84,6 +87,11 @@ class Names:
             number = self._numbers[name] = len(self.known)
             self.known.append(name)
         return number
+
+    def bit(self, name: str) -> int:
+        """The bit of a feature that has a number; 0: it has none."""
+        number = self._numbers.get(name)
+        return 0 if number is None else 1 << number
 
     def mask(self, names: Iterable[str]) -> int:
         """The bits of these features."""
@@ -165,9 +173,40 @@ def unpack(account: str, packed: bytes, names: Names) -> AccountFacts:
     return AccountFacts(account, tuple(pupils))
 
 
+def spans(held: Iterable[bytes], pupils: Iterable[bytes], masks: Iterable[int]) -> list[Span]:
+    """Of each account the span of its only pupil's only right, where this is the pupil meant (nothing: whoever it is),
+    the right gives a feature of the mask, and no school blocks anything. All else is NO_SPAN, and told by `unpack`.
+
+    What stands behind an account's bytes does not matter. Raises Torn.
+    """
+    found: list[Span] = []
+    first_pupil, first_grant = _FIRST_PUPIL.unpack_from, _SPAN.unpack_from
+    try:
+        for packed, pupil, mask in zip(held, pupils, masks, strict=True):
+            span = NO_SPAN
+            if len(packed) >= _LEAST:
+                many, flags, size, blocks, grants = first_pupil(packed)
+                if many == grants == 1 and not blocks:
+                    place = 5 + size
+                    ref = packed[5:place]
+                    if not pupil or pupil == (ref if flags < _UUID else _uuid(ref).encode()):
+                        features, since, until = first_grant(packed, place)
+                        if features & mask:
+                            span = since, until
+            found.append(span)
+    except struct.error as fault:
+        raise Torn(str(fault)) from fault
+    return found
+
+
 def micros(at: datetime) -> int:
     """An instant in microseconds since 1970."""
     return (at - _EPOCH) // _MICRO
+
+
+def instant(micros: int) -> datetime:
+    """The instant of so many microseconds since 1970."""
+    return _EPOCH + timedelta(0, 0, micros)
 
 
 def _packed_grant(grant: Grant, names: Names) -> bytes:
@@ -184,7 +223,7 @@ def _pupil(packed: bytes, place: int, names: Names) -> tuple[PupilFacts, int]:
     blocks: dict[str, datetime] = {}
     for _ in range(many_blocks):
         number, since = _BLOCK.unpack_from(packed, place)
-        blocks[names.known[number]] = _EPOCH + timedelta(0, 0, since)
+        blocks[names.known[number]] = instant(since)
         place += 9
     grants: list[Grant] = []
     for _ in range(many_grants):

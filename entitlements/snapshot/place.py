@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 
 from entitlements.snapshot.shelf import reserve
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Changes with what the files look like: two versions of the program may run on a machine, each with its own folder."""
 _GENERATION, _HEARD = 0, 1
 _PAGE: Final = mmap.PAGESIZE

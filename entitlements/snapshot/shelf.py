@@ -2,7 +2,7 @@
 
     head      numbers, the secret of the hash, the names of the features
     slots     16 bytes each: hash of the account (8), where its bytes lie and how many they are (8); open addressing
-    arena     the bytes, each with a check of the account and of itself; written once, never changed
+    arena     the bytes, each followed by a check of the account and of itself; written once, never changed
 
 A change writes new bytes at the end of the arena and then the one aligned 8-byte word that leads to them: a reader
 finds the old or the new. Should a machine show it the word before the bytes, or anybody garble the file, the check
@@ -11,16 +11,17 @@ says so, and the account is one that is not known here. Old bytes stay until all
 
 import mmap
 import os
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
+from hashlib import blake2s
 from pathlib import Path
 from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from entitlements.facts import AccountFacts
-from entitlements.snapshot.packed import LONGEST_NAME, MOST_FEATURES, Names, Torn, Unfit, pack, unpack
+from entitlements.facts import NO_SPAN, AccountFacts, Span
+from entitlements.snapshot.packed import LONGEST_NAME, MOST_FEATURES, Names, Torn, Unfit, pack, spans, unpack
 
-_MAGIC: Final = int.from_bytes(b"shelf\0\0\1", "little")
+_MAGIC: Final = int.from_bytes(b"shelf\0\0\2", "little")
 _HEAD: Final = 4096
 _MAGIC_AT, _SLOTS_AT, _FEATURES_AT = 0, 1, 2
 _SECRET: Final = slice(64, 80)
@@ -37,7 +38,9 @@ _STEP: Final = 1 << 20
 _LENGTH: Final = 16
 _MOST: Final = (1 << _LENGTH) - 1
 _KEY: Final = Struct("<QI")
-_CHECKS: Final = Struct("<II")
+_CHECK: Final = Struct("<I")
+_WHOLE: Final = 0x2144DF1C
+"""What CRC-32 is of any bytes that their own CRC-32 follows, whatever it began with: here, with the account's check."""
 
 
 def reserve(file: int, start: int, size: int) -> None:
@@ -69,28 +72,51 @@ class Shelf:
         self._places = self._words[_SLOTS_AT]
         self._slots = self._all[_HEAD : _HEAD + (self._places + _PROBES) * _SLOT].cast("Q")
         self._arena = _HEAD + (self._places + _PROBES) * _SLOT
-        self._hash = blake2b(digest_size=_KEY.size, key=bytes(self._all[_SECRET]))
+        secret = bytes(self._all[_SECRET])
+        self._hash = blake2s(digest_size=_KEY.size, salt=secret[:8], person=secret[8:])
         self._names = Names()
 
     def find(self, account: str) -> AccountFacts | None:
         """The facts of an account; None: not known here."""
         if not account.isascii():
             return None
-        digest = self._hash.copy()
-        digest.update(account.encode())
-        key, check = _KEY.unpack(digest.digest())
-        slots = self._slots
-        first = key % self._places * 2
-        for place in range(first, first + _PROBES * 2, 2):
-            held = slots[place]
-            if held == key:
-                word = slots[place + 1]
-                break
-            if not held:
-                return None
-        else:
-            return None
-        return self._read(account, check, word) if word else None
+        (held,) = self.find_packed([account.encode()])
+        return self._read(account, held[: -_CHECK.size]) if held else None
+
+    def spans(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Span]:
+        """What `packed.spans` says of these accounts, each with a pupil and a feature."""
+        bits = {feature: self._names.bit(feature) for feature in {*features}}
+        if 0 in bits.values() and len(self._names.known) != self._words[_FEATURES_AT]:
+            self._names = Names(self._read_names())
+            bits = {feature: self._names.bit(feature) for feature in bits}
+        try:
+            return spans(self.find_packed(accounts), pupils, map(bits.__getitem__, features))
+        except Torn:
+            return [NO_SPAN] * len(accounts)
+
+    def find_packed(self, accounts: Iterable[bytes]) -> list[bytes]:
+        """For each account the bytes of `packed.pack`, and a check behind them; no bytes: not known here."""
+        found: list[bytes] = []
+        slots, places, whole, hashed, keyed, crc = self._slots, self._places, self._map, self._hash, _KEY.unpack, crc32
+        for account in accounts:
+            digest = hashed.copy()
+            digest.update(account)
+            key, check = keyed(digest.digest())
+            place = key % places * 2
+            at = slots[place]
+            if at != key:
+                last = place + _PROBES * 2 - 2
+                while at and at != key and place < last:
+                    place += 2
+                    at = slots[place]
+            held = b""
+            if at == key and (word := slots[place + 1]):
+                start = word >> _LENGTH
+                held = whole[start : start + (word & _MOST)]
+                if crc(held, check) != _WHOLE:
+                    held = b""
+            found.append(held)
+        return found
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -99,12 +125,7 @@ class Shelf:
                 getattr(self, view).release()
         self._map.close()
 
-    def _read(self, account: str, check: int, word: int) -> AccountFacts | None:
-        start = word >> _LENGTH
-        held = self._map[start : start + (word & _MOST)]
-        packed = held[_CHECKS.size :]
-        if len(held) <= _CHECKS.size or _CHECKS.unpack_from(held) != (check, crc32(packed)):
-            return None
+    def _read(self, account: str, packed: bytes) -> AccountFacts | None:
         try:
             return unpack(account, packed, self._names)
         except Torn:
@@ -197,7 +218,7 @@ class Keeper(Shelf):
         digest = self._hash.copy()
         digest.update(account)
         key, check = _KEY.unpack(digest.digest())
-        held = _CHECKS.pack(check, crc32(packed)) + packed
+        held = packed + _CHECK.pack(crc32(packed, check))
         self._lead(key, held if len(held) <= _MOST else b"")
 
     def drop(self, account: str) -> None:

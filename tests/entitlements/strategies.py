@@ -45,4 +45,12 @@ PUPILS = st.builds(
     st.dictionaries(st.sampled_from(["messages", "desk_view", "push"]), INSTANTS, max_size=3),
     st.booleans(),
 )
+PUPILS_OF_ONE = st.builds(
+    PupilFacts,
+    REFS,
+    GRANTS.map(lambda grant: (grant,)),
+    st.just({}) | st.just({}) | st.dictionaries(st.just("messages"), INSTANTS),
+    st.booleans(),
+)
+"""Those with one right, as most have."""
 ACCOUNTS = st.builds(AccountFacts, REFS, st.lists(PUPILS, max_size=4).map(tuple))

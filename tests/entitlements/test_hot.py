@@ -3,14 +3,11 @@
 import io
 import json
 import random
-from collections.abc import Iterator
-from contextlib import redirect_stderr
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
 import pytest
-import structlog
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
@@ -55,17 +52,6 @@ ODD_QUERIES = [
     "channel=mobile&pupil={pupil}\n",
     "",
 ]
-
-
-@pytest.fixture
-def told() -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
-    paper = io.StringIO()
-    with redirect_stderr(paper):
-        logs.configure("info")
-    yield paper
-    logs.configure("debug")
-    structlog.configure(cache_logger_on_first_use=False)
 
 
 @pytest.fixture

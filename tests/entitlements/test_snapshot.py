@@ -13,8 +13,9 @@ from sqlalchemy import text
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from entitlements import service
-from entitlements.facts import AccountFacts
+from entitlements.facts import NO_SPAN, AccountFacts
 from entitlements.reader import FactsReader
+from entitlements.snapshot.packed import micros
 from entitlements.waking import Waker
 from tests.entitlements.conftest import NOWHERE
 from tests.entitlements.machines import AT, Machine, caught_up, family, until
@@ -78,6 +79,27 @@ async def test_a_write_is_seen_at_once_by_its_own_process_and_soon_by_the_others
     assert ours.at_hand("a7") is not None
 
 
+async def test_spans_are_told_only_while_all_that_is_known_may_be_trusted(machine: Machine):
+    ours, database = machine.process()
+    others, _ = machine.process()
+    await caught_up(ours)
+    end = AT + timedelta(days=90)
+    asked = ([b"a", b"a", b"nobody"], [b"p", b"other", b""], ["messages", "messages", "unmet"])
+    known = [(micros(AT), micros(end)), NO_SPAN, NO_SPAN]
+    await family(database, "a", "p", end)
+    assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3, "written here, and not heard yet"
+    await caught_up(ours)
+    await caught_up(others)
+    assert ours.spans_at_hand(*asked) == others.spans_at_hand(*asked) == known
+    async with database.begin() as session:
+        await service.put_school_blocks(session, "sp1", ["messages"], AT)
+    assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3
+    await caught_up(others)
+    assert others.spans_at_hand(*asked) == [NO_SPAN] * 3, "a school's block is no plain case"
+    await ours.close()
+    assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3
+
+
 async def test_a_school_s_block_and_a_shared_pupil_reach_every_account(machine: Machine):
     ours, database = machine.process()
     for account in ("mother", "father"):
@@ -125,11 +147,13 @@ async def test_a_feed_that_is_silent_for_a_second_is_not_trusted_and_the_databas
     machine: Machine, database: Database
 ):
     snapshot, _ = machine.process()
-    await family(database)
+    await family(database, until=AT + timedelta(days=90))
     await caught_up(snapshot)
+    assert snapshot.spans_at_hand([b"a"], [b""], ["messages"]) != [NO_SPAN]
     async with database.begin() as session:
         await session.execute(text("lock table entitlement_change in access exclusive mode"))
         await until(lambda: snapshot.at_hand("a") is None, "fell silent", 2.5)
+        assert snapshot.spans_at_hand([b"a"], [b""], ["messages"]) == [NO_SPAN]
         assert await snapshot.account("a") == await FactsReader(database).account("a")
         assert await snapshot.accounts(["a", "b"]) == await FactsReader(database).accounts(["a", "b"])
     await until(lambda: snapshot.at_hand("a") is not None, "was heard again")

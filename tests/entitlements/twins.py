@@ -1,6 +1,6 @@
 """The two ways to one answer, asked as a server asks: with the hot door before the router, and without it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -11,9 +11,11 @@ from billing.kernel.db import Database
 from billing.kernel.door import Door
 from billing.kernel.keys import KeyRing
 from billing.kernel.limits import Limiter
-from entitlements.facts import AccountFacts
+from entitlements.facts import AccountFacts, Span
 from entitlements.hot import HotDoor
+from entitlements.hot_batch import HotBatch
 from entitlements.reader import FactsReader
+from entitlements.snapshot.packed import Names, pack, spans
 from tests.entitlements.conftest import FEATURES, desk
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -40,6 +42,12 @@ class Held:
 
     def at_hand(self, account: str) -> AccountFacts | None:
         return None if self.silent else self._held.get(account)
+
+    def spans_at_hand(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Span]:
+        names = Names()
+        known = [self.at_hand(account.decode()) for account in accounts]
+        held = [b"" if facts is None else pack(facts, names) for facts in known]
+        return spans(held, pupils, [names.bit(feature) for feature in features])
 
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:
         return (await self.accounts([account], strong=strong)).get(account)
@@ -69,17 +77,14 @@ class Twins:
         self.typed = _doored(store, facts, clock, limiter)
         self.hot = _doored(store, facts, clock, limiter)
         self.passed = Passed(self.hot.asgi_handler)
-        self.hot.asgi_handler = cast(
-            "Any",
-            HotDoor(
-                self.passed,
-                features=FEATURES,
-                facts=facts,
-                clock=clock,
-                key_ring=self.hot.state.key_ring,
-                limiter=self.hot.state.limiter,
-            ),
-        )
+        given: dict[str, Any] = {
+            "features": FEATURES,
+            "facts": facts,
+            "clock": clock,
+            "key_ring": self.hot.state.key_ring,
+            "limiter": self.hot.state.limiter,
+        }
+        self.hot.asgi_handler = cast("Any", HotDoor(HotBatch(self.passed, **given), **given))
 
     async def warm(self, key: str) -> None:
         """Let the hot door's keys be read."""
@@ -94,8 +99,10 @@ def _doored(store: Database, facts: Held, clock: FixedClock, limiter: Limiter | 
     return app
 
 
-async def put(app: Litestar, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:
-    """What a server would send for this request, header by header."""
+async def put(
+    app: Litestar, method: str, target: bytes, headers: list[tuple[bytes, bytes]], pieces: Sequence[bytes] = (b"",)
+) -> Answer:
+    """What a server would send for this request, header by header; its body comes in these pieces."""
     path, _, query = target.partition(b"?")
     scope = {
         "type": "http",
@@ -113,8 +120,11 @@ async def put(app: Litestar, method: str, target: bytes, headers: list[tuple[byt
     }
     sent: list[Any] = []
 
+    coming: list[Any] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    coming[-1]["more_body"] = False
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return coming.pop(0) if coming else {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
