@@ -7,7 +7,8 @@ statement. Accounts without a pupil are not known here until they change; they a
 import struct
 from asyncio import sleep, timeout
 from collections.abc import Callable
-from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, cast
 
 import asyncpg
@@ -16,7 +17,7 @@ from sqlalchemy.engine import Engine
 from entitlements.facts import AccountFacts, EndReason, Source
 from entitlements.line import Line, server_of
 from entitlements.reader import read
-from entitlements.snapshot.packed import Unfit, grant_head, micros, pack_block, pack_grant, pack_pupil
+from entitlements.snapshot.packed import Alike, Unfit, grant_head, micros, pack_block, pack_grant, pack_pupil
 from entitlements.snapshot.shelf import Keeper
 
 MANY: Final = 500
@@ -26,18 +27,24 @@ SIZE: Final = 300
 LEAST: Final = 1 << 26
 
 _EVERYBODY: Final = r"""
-select coalesce(g.since, '-infinity'), coalesce(g.until, '-infinity'),
-       concat_ws(E'\t', l.account, l.pupil, coalesce(p.school, ''),
-                 concat_ws(' ', l.notice_pending, g.source, g.bound, g.end_reason),
-                 coalesce(g.origin, ''), coalesce(g.features::text, ''))
-from entitlement_link l
-left join entitlement_pupil p on p.pupil = l.pupil and p.school = any ($1::text[])
-left join entitlement_grant g on g.pupil = l.pupil
-order by l.account collate "C", l.linked_at, l.pupil, g.id
+select coalesce(since, '-infinity'), coalesce(until, '-infinity'),
+       concat_ws(E'\t', account, pupil, coalesce(origin, ''), concat_ws(' ', notice_pending, source, bound, end_reason),
+                 coalesce(school, ''), coalesce(features::text, ''))
+from (
+    select l.account, l.pupil, l.notice_pending, p.school,
+           g.source, g.bound, g.end_reason, g.origin, g.features, g.since, g.until
+    from entitlement_link l
+    left join entitlement_pupil p on p.pupil = l.pupil and p.school = any ($1::text[])
+    left join entitlement_grant g on g.pupil = l.pupil
+    order by l.account collate "C", l.linked_at, l.pupil, g.id
+    offset 0
+) everybody
 """
+"""What is sent is made behind the sorting, while the rows before are packed: without `offset` it is made before."""
 _BLOCKS: Final = "select school, feature, since from entitlement_block order by school"
 _HOW_MANY: Final = "select count(*) from entitlement_account"
-_TURN: Final = 500
+_TURN: Final = 200
+"""Rows that are read before whoever else has something to do may: half a millisecond."""
 _PATIENCE: Final = 5.0
 _LONGEST: Final = 900.0
 """Seconds that a load may take; a server that has vanished says nothing at all."""
@@ -45,12 +52,11 @@ _SIGNATURE: Final = 19
 _ROW: Final = struct.Struct(">hiqiqi")
 _TO_1970: Final = 946_684_800_000_000
 _NEVER: Final = -(1 << 63)
-_EVER: Final = (1 << 63) - 1
-_FIELDS: Final = 6
-_COUNTS: Final = tuple(bytes((number,)) for number in range(256))
-_UNKNOWN: Final = -1
-_TOO_MANY: Final = 1000
-"""Blocks of a school for which a pupil's bytes have no room."""
+_FIELDS: Final = 3
+_ALONE: Final = 6
+_ODD: Final = (Unfit, ValueError, KeyError, IndexError, OverflowError, struct.error)
+"""What rows raise that do not fit, or that cannot be read at once."""
+_pupil = itemgetter(1)
 
 
 async def load(engine: Engine, line: Line, new_shelf: Callable[[int, int], Keeper]) -> Keeper:
@@ -59,7 +65,7 @@ async def load(engine: Engine, line: Line, new_shelf: Callable[[int, int], Keepe
     `new_shelf` makes one for so many accounts and bytes. Raises OSError, and what asyncpg raises.
     """
     settings = {"application_name": "billing-load", "default_transaction_read_only": "on", "work_mem": "256MB",
-                "jit": "off", "statement_timeout": "0"}  # fmt: skip
+                "jit": "off", "max_parallel_workers_per_gather": "0", "statement_timeout": "0"}  # fmt: skip
     way: dict[str, Any] = server_of(engine) | {"timeout": _PATIENCE, "server_settings": settings}
     link: Any = await asyncpg.connect(**way)
     is_complete = False
@@ -111,21 +117,18 @@ class Rows:
         self._shelf = shelf
         self._rest = b""
         self._skip = _SIGNATURE
-        self._account = b""
-        self._pupil: tuple[bytes, bytes, bool] | None = None
-        self._pupils: list[bytes] = []
-        self._grants: list[bytes] = []
-        self._is_odd = False
-        self._heads: dict[bytes, tuple[bool, int | None]] = {}
-        self._masks: dict[bytes, int] = {}
-        self._blocks: dict[bytes, tuple[int, bytes]] = {b"": (0, b"")}
+        self._row: list[Any] = []
+        self._alike: dict[bytes, Alike] = {}
+        self._blocks: dict[bytes, list[bytes] | None] = {b"": []}
         for school, feature, since in blocks:
-            many, packed = self._blocks.get(school.encode(), (0, b""))
+            packed = self._blocks.setdefault(school.encode(), [])
             try:
                 block = pack_block(shelf.names.number(feature), micros(since))
             except Unfit:
-                many, block = _TOO_MANY, b""
-            self._blocks[school.encode()] = many + 1, packed + block
+                self._blocks[school.encode()] = None
+            else:
+                if packed is not None:
+                    packed.append(block)
 
     async def take(self, piece: bytes) -> None:
         """The next piece of the stream."""
@@ -143,98 +146,95 @@ class Rows:
 
     def end(self) -> None:
         """There are no more rows."""
-        self._finish_account()
+        if self._row:
+            self._put([self._row])
         self._shelf.publish_names()
 
     def _part(self, data: bytes, place: int) -> int:
         """Some rows, as many as may be read in one turn of the loop. Answers the place behind them."""
-        end, size = len(data), _ROW.size
+        size, read = _ROW.size, _ROW.unpack_from
+        stop = len(data)
+        rows = [self._row] if self._row else []
+        account = self._row[0] if self._row else b""
         for _ in range(_TURN):
-            if place + size > end:
+            begin = place + size
+            if begin > stop:
                 break
-            _, _, since, _, until, length = _ROW.unpack_from(data, place)
-            stop = place + size + length
-            if stop > end:
+            _, _, since, _, until, length = read(data, place)
+            end = begin + length
+            if end > stop:
                 break
-            self._row(since, until, data[place + size : stop].split(b"\t"))
-            place = stop
+            row: list[Any] = data[begin:end].split(b"\t", _FIELDS)
+            row += since, until
+            if row[0] != account:
+                account = row[0]
+                rows.append(row)
+            else:
+                rows[-1].append(row)
+            place = end
+        self._row = rows.pop() if rows else []
+        self._put(rows)
         return place
 
-    def _row(self, since: int, until: int, fields: list[bytes]) -> None:
-        account = fields[0]
-        if account != self._account:
-            self._finish_account()
-            self._account = account
-        if len(fields) != _FIELDS or _EVER in (since, until):
-            self._is_odd = True
-            return
-        _, pupil, school, words, origin, features = fields
-        pending, head = self._heads.get(words) or self._learn_head(words)
-        if self._pupil is None:
-            self._pupil = pupil, school, pending
-        elif self._pupil[0] != pupil:
-            self._finish_pupil()
-            self._pupil = pupil, school, pending
-        if head is None:
-            return
-        mask = self._masks.get(features)
-        if mask is None:
-            mask = self._learn_mask(features)
-        if since == _NEVER or mask == 0 or head == _UNKNOWN:
-            self._is_odd = True
-            return
-        ends = None if until == _NEVER else until + _TO_1970
-        try:
-            self._grants.append(pack_grant(head, origin, mask, since + _TO_1970, ends))
-        except (struct.error, OverflowError):
-            self._is_odd = True
+    def _put(self, rows: list[list[Any]]) -> None:
+        """The first row of each account, behind which stand the others of that account."""
+        names, told = list[bytes](), list[bytes]()
+        known = self._alike
+        for row in rows:
+            try:
+                account, pupil, origin, same, since, until = row[:_ALONE]
+                alike = known.get(same) or self._learn(same)
+                if len(row) == _ALONE and alike.head is not None and since != _NEVER != until:
+                    packed = alike.pack_alone(pupil, origin, since + _TO_1970, until + _TO_1970)
+                else:
+                    packed = self._pack([row[:_ALONE], *row[_ALONE:]])
+            except _ODD:
+                self.odd.append(str(row[0], "utf-8"))
+            else:
+                names.append(account)
+                told.append(packed)
+        self._shelf.put_many(names, told)
 
-    def _finish_pupil(self) -> None:
-        if self._pupil is None:
-            return
-        pupil, school, pending = self._pupil
-        many, blocks = self._blocks.get(school) or (0, b"")
-        grants = self._grants
-        try:
-            head = pack_pupil(pupil, many, len(grants), pending=pending)
-        except struct.error:
-            self._is_odd = True
-        else:
-            self._pupils.append(head + blocks + b"".join(grants))
-        self._pupil = None
-        self._grants = []
+    def _pack(self, rows: list[Any]) -> bytes:
+        """What `packed.pack` makes of an account with these rows. Raises one of _ODD."""
+        pupils = list[bytes]()
+        for pupil, of_pupil in groupby(rows, key=_pupil):
+            grants = list[bytes]()
+            alike = None
+            for _, _, origin, same, since, until in of_pupil:
+                alike = self._alike.get(same) or self._learn(same)
+                if alike.head is None:
+                    continue
+                if since == _NEVER:
+                    raise Unfit("without a beginning")
+                ends = None if until == _NEVER else until + _TO_1970
+                grants.append(pack_grant(alike.head, origin, alike.mask, since + _TO_1970, ends))
+            if alike is not None:
+                head = pack_pupil(pupil, alike.many_blocks, len(grants), pending=alike.pending)
+                pupils.append(head + alike.blocks + b"".join(grants))
+        return bytes((len(pupils),)) + b"".join(pupils)
 
-    def _finish_account(self) -> None:
-        if not self._account:
-            return
-        self._finish_pupil()
-        pupils = self._pupils
-        if self._is_odd or len(pupils) >= len(_COUNTS):
-            self.odd.append(str(self._account, "utf-8"))
-        else:
-            self._shelf.put_packed(self._account, _COUNTS[len(pupils)] + b"".join(pupils))
-        self._pupils = []
-        self._is_odd = False
+    def _learn(self, same: bytes) -> Alike:
+        """What stands in the last fields of a row: such as `f paid t withdrawn`, a school that blocks, features.
 
-    def _learn_head(self, words: bytes) -> tuple[bool, int | None]:
-        """What stands in the fourth field of a row: `f`, or with a grant `t paid t withdrawn`."""
+        Raises one of _ODD.
+        """
+        words, school, features = same.split(b"\t")
         pending, *grant = str(words, "utf-8").split(" ")
-        head = None
+        head, mask = None, 0
         if grant:
             reason = cast("EndReason | None", grant[2] if len(grant) > 2 else None)  # noqa: PLR2004 - the third word
-            try:
-                head = grant_head(cast("Source", grant[0]), reason, bound=grant[1] == "t")
-            except KeyError:
-                head = _UNKNOWN
-        self._heads[words] = pending == "t", head
-        return self._heads[words]
+            head = grant_head(cast("Source", grant[0]), reason, bound=grant[1] == "t")
+            mask = self._mask(features)
+        blocks = self._blocks[school]
+        if blocks is None:
+            raise Unfit("blocks")
+        self._alike[same] = Alike(head, mask, blocks, pending=pending == "t")
+        return self._alike[same]
 
-    def _learn_mask(self, features: bytes) -> int:
-        """The bits of an array's text; 0 for one that is not plain."""
+    def _mask(self, features: bytes) -> int:
+        """The bits of an array's text. Raises Unfit for one that is not plain."""
         names = str(features, "utf-8").strip("{}").split(",")
-        mask = 0
-        if not any('"' in name or name == "NULL" for name in names):
-            with suppress(Unfit):
-                mask = self._shelf.names.mask(names)
-        self._masks[features] = mask
-        return mask
+        if any('"' in name or name == "NULL" for name in names):
+            raise Unfit("features")
+        return self._shelf.names.mask(names)

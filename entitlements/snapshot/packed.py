@@ -10,8 +10,9 @@ takes 16 bytes. An origin is one of our public ids, then its letters take 20 byt
 """
 
 import struct
-from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64, unhexlify
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Final, cast, get_args
@@ -39,13 +40,16 @@ _KINDS: Final = ("trl_", "sub_", "grt_", "spn_", "ord_")
 _KIND_NUMBER: Final = {kind.encode(): number for number, kind in enumerate(_KINDS, 1)}
 _LETTERS: Final = b"0123456789abcdefghjkmnpqrstvwxyz"
 _AS_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
-_TO_BASE64: Final = bytes.maketrans(_LETTERS, _AS_BASE64)
+_TO_BASE64: Final = bytes(_AS_BASE64[_LETTERS.index(each)] if each in _LETTERS else ord("!") for each in range(256))
+"""What is no letter of ours is none of theirs either, and is missed in what is decoded."""
 _FROM_BASE64: Final = bytes.maketrans(_AS_BASE64, _LETTERS)
+_ID: Final = 30
 _ID_LETTERS: Final = 26
 _UUID_LETTERS: Final = 36
 _PACKED_ID: Final = 20
+_LONGEST_REF: Final = 64
 
-_IS_UUID: Final = pattern(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_IS_UUID: Final = pattern(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _PUPIL: Final = struct.Struct("<BBBB")
 _BLOCK: Final = struct.Struct("<Bq")
 _GRANT: Final = struct.Struct("<BBIqq")
@@ -128,8 +132,8 @@ def pack(facts: AccountFacts, names: Names) -> bytes:
 def pack_pupil(ref: bytes, blocks: int, grants: int, *, pending: bool) -> bytes:
     """The head of a pupil. Raises struct.error where a number is too big."""
     flags = _PENDING if pending else 0
-    if len(ref) == _UUID_LETTERS and _IS_UUID.fullmatch(ref):
-        return _PUPIL.pack(flags | _UUID, 16, blocks, grants) + bytes.fromhex(str(ref.replace(b"-", b""), "ascii"))
+    if len(ref) == _UUID_LETTERS and _IS_UUID(ref):
+        return _PUPIL.pack(flags | _UUID, 16, blocks, grants) + unhexlify(ref.replace(b"-", b""))
     return _PUPIL.pack(flags, len(ref), blocks, grants) + ref
 
 
@@ -149,13 +153,50 @@ def pack_grant(head: int, origin: bytes, mask: int, since: int, until: int | Non
         until = 0
     else:
         head |= _ENDS
+    kind, packed = _pack_origin(origin)
+    return _GRANT.pack(head, kind, mask, since, until) + packed
+
+
+def _pack_origin(origin: bytes) -> tuple[int, bytes]:
+    """What kind of public id it is, or 0, and what else is needed. Raises OverflowError for a text that is too long."""
     kind = _KIND_NUMBER.get(origin[:4])
-    if kind is not None:
-        letters = origin[4:]
-        if len(letters) == _ID_LETTERS and not letters.translate(None, _LETTERS):
-            packed = a2b_base64(letters.translate(_TO_BASE64) + b"AA")[:_PACKED_ID]
-            return _GRANT.pack(head, kind, mask, since, until) + packed
-    return _GRANT.pack(head, 0, mask, since, until) + len(origin).to_bytes(1, "little") + origin
+    if kind is not None and len(origin) == _ID:
+        try:
+            packed = a2b_base64(origin[4:].translate(_TO_BASE64) + b"AA")
+        except NotBase64:
+            packed = b""
+        if len(packed) > _PACKED_ID:
+            return kind, packed[:_PACKED_ID]
+    return 0, len(origin).to_bytes(1, "little") + origin
+
+
+class Alike:
+    """Pupils that have all in common but their references, and the origins and instants of their grants.
+
+    `head` and `mask` as `pack_grant` takes them; no head: they have no grant.
+    """
+
+    def __init__(self, head: int | None, mask: int, blocks: Sequence[bytes], *, pending: bool) -> None:
+        self.head = head
+        self.mask = mask
+        self.pending = pending
+        self.many_blocks = len(blocks)
+        self.blocks = b"".join(blocks)
+        self._ends = (head or 0) | _ENDS
+        flags = _PENDING if pending else 0
+        self._leads = [b"\1" + _PUPIL.pack(flags, size, len(blocks), 1) for size in range(_LONGEST_REF + 1)]
+        self._lead_of_uuid = b"\1" + _PUPIL.pack(flags | _UUID, 16, len(blocks), 1)
+
+    def pack_alone(self, ref: bytes, origin: bytes, since: int, until: int) -> bytes:
+        """What `pack` makes of an account that has such a pupil and no other, with one grant that ends: most have.
+
+        Raises struct.error, OverflowError, IndexError: something is too big.
+        """
+        kind, packed = _pack_origin(origin)
+        grant = _GRANT.pack(self._ends, kind, self.mask, since, until)
+        if len(ref) == _UUID_LETTERS and _IS_UUID(ref):
+            return self._lead_of_uuid + unhexlify(ref.replace(b"-", b"")) + self.blocks + grant + packed
+        return self._leads[len(ref)] + ref + self.blocks + grant + packed
 
 
 def unpack(account: str, packed: bytes, names: Names) -> AccountFacts:

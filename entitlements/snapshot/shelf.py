@@ -221,6 +221,33 @@ class Keeper(Shelf):
         held = packed + _CHECK.pack(crc32(packed, check))
         self._lead(key, held if len(held) <= _MOST else b"")
 
+    def put_many(self, accounts: Sequence[bytes], packed: Sequence[bytes]) -> None:
+        """`put_packed` for many accounts, on a shelf that nobody reads yet. Raises Full, OSError."""
+        digests = list[bytes]()
+        for account in accounts:
+            digest = self._hash.copy()
+            digest.update(account)
+            digests.append(digest.digest())
+        start = end = self._end
+        self._make_room(len(accounts), start + sum(map(len, packed)) + len(packed) * _CHECK.size)
+        slots, places, checked, written, replaced = self._slots, self._places, _CHECK.pack, list[bytes](), 0
+        for (key, check), body in zip(_KEY.iter_unpack(b"".join(digests)), packed, strict=True):
+            held = body + checked(crc32(body, check))
+            size = len(held)
+            if size > _MOST:
+                continue
+            place = key % places * 2
+            if slots[place]:
+                place = self._place_of(key)
+                replaced += slots[place] == key
+            slots[place] = key
+            slots[place + 1] = end << _LENGTH | size
+            end += size
+            written.append(held)
+        self._map[start:end] = b"".join(written)
+        self._end = end
+        self.used += len(written) - replaced
+
     def drop(self, account: str) -> None:
         """From now on nothing is known here of this account."""
         digest = self._hash.copy()
@@ -244,35 +271,40 @@ class Keeper(Shelf):
 
     def _lead(self, key: int, held: bytes) -> None:
         slots = self._slots
+        place = self._place_of(key)
+        is_new = not slots[place]
+        if not held:
+            if not is_new:
+                slots[place + 1] = 0
+            return
+        self._make_room(int(is_new), self._end + len(held))
+        slots[place + 1] = self._append(held)
+        if is_new:
+            slots[place] = key
+            self.used += 1
+
+    def _place_of(self, key: int) -> int:
+        """Where a key stands, or may. Raises Full."""
+        slots = self._slots
         first = key % self._places * 2
         for place in range(first, first + _PROBES * 2, 2):
             found = slots[place]
-            if found == key:
-                slots[place + 1] = self._append(held) if held else 0
-                return
-            if not found:
-                if held:
-                    if self.used >= self._most:
-                        raise Full
-                    slots[place + 1] = self._append(held)
-                    slots[place] = key
-                    self.used += 1
-                return
+            if found == key or not found:
+                return place
         raise Full
 
     def _append(self, held: bytes) -> int:
         start = self._end
         end = start + len(held)
-        if end > self._taken:
-            self._take(end)
         self._map[start:end] = held
         self._end = end
         return start << _LENGTH | end - start
 
-    def _take(self, end: int) -> None:
-        """Take memory from the machine, for what ends here. Raises Full, OSError."""
-        if end > len(self._map):
+    def _make_room(self, accounts: int, end: int) -> None:
+        """See to it that so many more have room, and memory of the machine up to there. Raises Full, OSError."""
+        if self.used + accounts > self._most or end > len(self._map):
             raise Full
-        step = min(_STEP, len(self._map) - self._taken)
-        reserve(self._file, self._taken, step)
-        self._taken += step
+        if end > self._taken:
+            step = min(max(_STEP, end - self._taken), len(self._map) - self._taken)
+            reserve(self._file, self._taken, step)
+            self._taken += step
