@@ -2,7 +2,7 @@
 else is passed on untouched to the typed route, which answers the same, by test, and alone tells what is wrong.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
@@ -10,14 +10,12 @@ import asyncpg
 
 from billing.kernel import logs, metrics
 from billing.kernel.bodies import LONGEST
-from billing.kernel.door import dressed
+from billing.kernel.door import Message, Receive, dressed, given_again
 from billing.kernel.errors import BillingError
 from billing.kernel.web import request_id_of
 from webhooks.routes import REFUSED, MailRoom
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 ROUTE: Final = "/webhooks/stripe"
@@ -43,7 +41,7 @@ class LetterSlot:
         read: list[Message] = []
         if not await self._is_kept(scope, headers.get(b"content-length", b"0"), receive, read):
             scope["state"]["started"] = started  # it may have waited for the store
-            await self._app(scope, _again(read, receive), send)
+            await self._app(scope, given_again(read, receive), send)
             return
         request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
         try:
@@ -83,14 +81,3 @@ async def _body(receive: Receive, read: list[Message]) -> bytes | None:
             return None
         if not message.get("more_body", False):
             return b"".join([part.get("body", b"") for part in read])
-
-
-def _again(read: Sequence[Message], receive: Receive) -> Receive:
-    """A `receive` that gives what was read, then whatever comes after it."""
-    left = iter(read)
-
-    async def receive_again() -> Message:
-        message = next(left, None)
-        return await receive() if message is None else message
-
-    return receive_again

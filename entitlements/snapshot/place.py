@@ -19,7 +19,7 @@ from typing import Final
 
 from sqlalchemy.engine import Engine
 
-from entitlements.snapshot.shelf import reserve
+from entitlements.snapshot.memory import reserve
 
 FORMAT: Final = 2
 """Changes with what the files look like: two versions of the program may run on a machine, each with its own folder."""

@@ -19,6 +19,7 @@ from typing import Final
 from zlib import crc32
 
 from entitlements.facts import NO_SPAN, AccountFacts, Span
+from entitlements.snapshot.memory import reserve
 from entitlements.snapshot.packed import LONGEST_NAME, MOST_FEATURES, Names, Torn, Unfit, pack, spans, unpack
 
 _MAGIC: Final = int.from_bytes(b"shelf\0\0\2", "little")
@@ -41,14 +42,6 @@ _KEY: Final = Struct("<QI")
 _CHECK: Final = Struct("<I")
 _WHOLE: Final = 0x2144DF1C
 """What CRC-32 is of any bytes that their own CRC-32 follows, whatever it began with: here, with the account's check."""
-
-
-def reserve(file: int, start: int, size: int) -> None:
-    """Take memory, or room on a disk, for these bytes of a file that were never written. Raises OSError."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, start, size)
-    else:
-        os.pwrite(file, bytes(size), start)
 
 
 class Full(Exception):
@@ -277,8 +270,11 @@ class Keeper(Shelf):
             if not is_new:
                 slots[place + 1] = 0
             return
-        self._make_room(int(is_new), self._end + len(held))
-        slots[place + 1] = self._append(held)
+        start, end = self._end, self._end + len(held)
+        self._make_room(int(is_new), end)
+        self._map[start:end] = held
+        self._end = end
+        slots[place + 1] = start << _LENGTH | len(held)
         if is_new:
             slots[place] = key
             self.used += 1
@@ -292,13 +288,6 @@ class Keeper(Shelf):
             if found == key or not found:
                 return place
         raise Full
-
-    def _append(self, held: bytes) -> int:
-        start = self._end
-        end = start + len(held)
-        self._map[start:end] = held
-        self._end = end
-        return start << _LENGTH | end - start
 
     def _make_room(self, accounts: int, end: int) -> None:
         """See to it that so many more have room, and memory of the machine up to there. Raises Full, OSError."""

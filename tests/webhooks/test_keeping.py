@@ -24,7 +24,7 @@ from billing.kernel.errors import Malformed
 from billing.openapi import PLACE
 from tests.benchmarks.place import free_port
 from tests.webhooks.conftest import SECRETS, Door, event, kept
-from webhooks.keeping import HANDLE, PAUSE, Intake
+from webhooks.keeping import PAUSE, Intake
 from webhooks.signature import sign
 from webhooks.translate import Head, head_of
 
