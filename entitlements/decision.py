@@ -15,6 +15,7 @@ from entitlements.facts import EndReason, Grant, PupilFacts, Source, Span
 from entitlements.features import FeatureList
 
 Channel = Literal["mobile", "web"]
+Free = Literal["basic", "browser"] | None
 Allowed = Literal["basic", "browser", "trial", "paid", "sponsored", "granted", "grace"]
 Refused = Literal[
     "never_started",
@@ -72,7 +73,7 @@ class StaleDecision(Decision, frozen=True, gc=False):
     """A yes by the last facts that were known, while nobody can tell whether they still hold (I07)."""
 
 
-def free_reason(features: FeatureList, feature: str, channel: Channel) -> Literal["basic", "browser"] | None:
+def free_reason(features: FeatureList, feature: str, channel: Channel) -> Free:
     """Why `feature` is allowed whoever asks and whatever is known (R9, R10, I06), or None where facts must be read.
 
     Raises UnknownFeature.

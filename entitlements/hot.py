@@ -1,8 +1,10 @@
 """The hot door: a question about one feature, in its plain form, answered before the router when nobody need be waited
-for. Anything else is passed on untouched to the typed route, which answers the same, by test.
+for but, with `consistency=strong`, the database. Anything else is passed on to the typed route, which answers the same,
+by test.
 
-Plain: GET or HEAD, nothing escaped or said twice, no `at`, not `consistency=strong`; the key, its limit and the facts
-are at hand in this process. Whatever is wrong with a question is told by the typed route alone.
+Plain: GET or HEAD, nothing escaped or said twice, no `at`; the key, its limit and the facts are at hand in this
+process. Whatever is wrong with a question is told by the typed route alone; it is told what was counted here already,
+and that the database did not answer, so that nothing is counted and nobody waited for twice.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -10,19 +12,20 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from billing.kernel import logs, metrics
 from billing.kernel.clock import Clock
 from billing.kernel.door import dressed
-from billing.kernel.errors import BillingError
-from billing.kernel.keys import KeyRing
+from billing.kernel.errors import BillingError, Unavailable
+from billing.kernel.keys import Caller, KeyRing
 from billing.kernel.limits import ASK, Limiter
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements import answers
 from entitlements.answers import Sealed
-from entitlements.decision import decide_by_facts, free_decision, free_reason
-from entitlements.facts import Facts
+from entitlements.decision import Free, decide_by_facts, free_decision, free_reason
+from entitlements.facts import AccountFacts, Facts
 from entitlements.features import FeatureList
 from entitlements.questions import Question, plain
 from entitlements.telling import JSON, reply
@@ -37,6 +40,16 @@ _HEARD: Final = frozenset({b"authorization", b"x-request-id", b"if-none-match"})
 _METHODS: Final = frozenset({"GET", "HEAD"})
 
 log = structlog.get_logger(__name__)
+
+
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    question: Question
+    feature: str
+    caller: Caller
+    at: datetime
+
+
+_Told = tuple[Sealed, Iterable[tuple[bytes, bytes]]]
 
 
 class HotDoor:
@@ -59,7 +72,10 @@ class HotDoor:
             return
         started = perf_counter()
         heard = heard_in(scope["headers"], _HEARD)
-        told = None if heard is None else self._told(scope, heard)
+        asked = None if heard is None else self._asked(scope, heard)
+        told = None
+        if asked is not None:
+            told = await self._told_strongly(scope, asked) if asked.question.strong else self._told(asked)
         if told is None or heard is None:
             await self._app(scope, receive, send)
             return
@@ -74,8 +90,8 @@ class HotDoor:
             metrics.request(method, ROUTE, status, took)
             logs.request(request_id, method, ROUTE, status, took)
 
-    def _told(self, scope: Scope, heard: dict[bytes, str]) -> tuple[Sealed, Iterable[tuple[bytes, bytes]]] | None:
-        """The answer and the headers of its limit; None: the typed route must answer."""
+    def _asked(self, scope: Scope, heard: dict[bytes, str]) -> _Asked | None:
+        """A question in its plain form, by somebody who is known here."""
         parts = scope["path"].split("/")
         if len(parts) != _PARTS or parts[4] != "entitlements" or parts[2] != "accounts" or parts[1] != "v1":
             return None
@@ -87,30 +103,55 @@ class HotDoor:
             return None
         at = self._clock.now()
         caller = self._key_ring.at_hand(authorization, at)
-        if caller is None or not caller.may("entitlements:read"):
-            return None
+        return _Asked(question, parts[5], caller, at) if caller and caller.may("entitlements:read") else None
+
+    def _told(self, asked: _Asked) -> _Told | None:
+        """The answer and the headers of its limit; None: the typed route must answer."""
         try:
-            sealed = self._decided(question, parts[5], at)
+            free = free_reason(self._features, asked.feature, asked.question.channel)
+            sealed = _sealed(asked, free, None if free else self._facts.at_hand(asked.question.account))
         except BillingError:
             return None
         except Exception:  # nothing is sent yet: the typed route answers, and tells what is wrong
             log.exception("hot_door_failed")
             return None
-        remaining = ASK if sealed is None else self._limiter.at_hand(QUESTIONS, caller.key_id)
+        remaining = ASK if sealed is None else self._limiter.at_hand(QUESTIONS, asked.caller.key_id)
         if sealed is None or remaining == ASK:
             return None
         return sealed, () if remaining is None else limit_headers(QUESTIONS, remaining)
 
-    def _decided(self, question: Question, feature: str, at: datetime) -> Sealed | None:
-        free = free_reason(self._features, feature, question.channel)
-        if free is not None:
-            decision = free_decision(question.pupil, feature, free)
-        else:
-            known = self._facts.at_hand(question.account)
-            if known is None or known.stale:
-                return None
-            decision = decide_by_facts(known.of(question.pupil), feature, at, at)
-        return answers.one(question.account, question.channel, decision, at, at)
+    async def _told_strongly(self, scope: Scope, asked: _Asked) -> _Told | None:
+        """The same by the database itself, which is asked only within the limit."""
+        remaining = self._limiter.at_hand(QUESTIONS, asked.caller.key_id)
+        if remaining == ASK:
+            return None
+        scope["state"]["counted"] = remaining
+        try:
+            free = free_reason(self._features, asked.feature, asked.question.channel)
+            known = None if free else await self._facts.account(asked.question.account, strong=True)
+            sealed = _sealed(asked, free, known)
+        except Unavailable as fault:
+            scope["state"]["unavailable"] = fault
+            return None
+        except BillingError:
+            return None
+        except Exception:  # nothing is sent yet: the typed route answers, and tells what is wrong
+            log.exception("hot_door_failed")
+            return None
+        if sealed is None:
+            return None
+        return sealed, () if remaining is None else limit_headers(QUESTIONS, remaining)
+
+
+def _sealed(asked: _Asked, free: Free, known: AccountFacts | None) -> Sealed | None:
+    question, feature, at = asked.question, asked.feature, asked.at
+    if free is not None:
+        decision = free_decision(question.pupil, feature, free)
+    elif known is None or known.stale:
+        return None
+    else:
+        decision = decide_by_facts(known.of(question.pupil), feature, at, at)
+    return answers.one(question.account, question.channel, decision, at, at)
 
 
 def heard_in(headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]) -> dict[bytes, str] | None:

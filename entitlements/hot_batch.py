@@ -8,7 +8,7 @@ hand in this process. Most pupils have one right: for those, nothing is unpacked
 from collections.abc import Iterable
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -23,7 +23,7 @@ from billing.kernel.limits import ASK, Limiter
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements.answers import CheckResults, CompactResults
 from entitlements.batch import Verdict, compact, full
-from entitlements.decision import decide_by_facts, free_decision, free_reason, yes_until
+from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_until
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
 from entitlements.hot import App, Scope, heard_in
@@ -34,8 +34,6 @@ from entitlements.telling import kept_by_nobody
 ROUTE: Final = "/v1/entitlements/check"
 _HEARD: Final = frozenset({b"authorization", b"x-request-id", b"content-type", b"content-length", b"content-encoding"})
 _KINDS: Final = frozenset({"application/json", "application/json; charset=utf-8"})
-
-Free = Literal["basic", "browser"] | None
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,7 @@ _PARAMETERS = frozenset({"channel", "pupil", "at", "consistency"})
 _CHANNELS = frozenset({"mobile", "web"})
 _CONSISTENCIES = frozenset({"default", "strong"})
 _REF = re.compile(REF_PATTERN.removesuffix("$") + r"\Z")
-_PLAIN = re.compile(rf"channel=(mobile|web)(?:&pupil=({REF_PATTERN.strip('^$')}))?\Z".encode())
+_PLAIN = re.compile(rf"channel=(mobile|web)(?:&pupil=({REF_PATTERN.strip('^$')}))?(&consistency=strong)?\Z".encode())
 
 _REF_LETTERS = b" " + bytes(letter for letter in range(128) if _REF.match(chr(letter)))
 _LONGEST_REF = 64
@@ -120,12 +120,18 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 def plain(account: str, query: bytes) -> Question | None:
-    """What `ask` says of a question in its plainest form, a channel and then maybe a pupil; None: use `ask`."""
+    """What `ask` says of a question in its plainest form: a channel, a pupil or none, strong or not; None: `ask` it."""
     cut = _PLAIN.match(query)
     if cut is None or not _REF.match(account):
         return None
-    channel, pupil = cut.groups()
-    return Question(account, "mobile" if channel == b"mobile" else "web", pupil.decode() if pupil else None, None)
+    channel, pupil, strong = cut.groups()
+    return Question(
+        account,
+        "mobile" if channel == b"mobile" else "web",
+        pupil.decode() if pupil else None,
+        None,
+        "strong" if strong else "default",
+    )
 
 
 def plain_many(body: bytes) -> PlainBatch | None:

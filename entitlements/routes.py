@@ -88,6 +88,8 @@ async def entitlement(
     if free is not None:
         decision = free_decision(question.pupil, feature, free)
     else:
+        if (fault := request.scope["state"].get("unavailable")) is not None:  # the hot door has waited for it
+            raise fault
         known = await facts.account(account, strong=question.strong)
         if known is None:
             raise UnknownAccount(account)

@@ -86,7 +86,7 @@ def requires(scope: Scope, limit: Limit = PER_KEY) -> Guarding:
         if not caller.may(scope):
             raise Forbidden(f"This key does not hold the scope {scope}.", code="scope_missing")
         told["caller"] = caller
-        remaining = app.limiter.at_hand(limit, caller.key_id)
+        remaining = told["counted"] if "counted" in told else app.limiter.at_hand(limit, caller.key_id)
         try:
             if remaining == ASK:
                 remaining = await app.limiter.take(limit, caller.key_id)
