@@ -25,15 +25,16 @@ from entitlements.line import Line
 PATIENCE = 2.0
 """Seconds a question waits for the database before it is answered 503."""
 
+# Who has a pupil is known; of the others only, the account itself is looked for.
 FACTS = """
 select asked.place, l.pupil, l.notice_pending, b.feature, b.since,
        g.source, g.origin, g.features, g.since, g.until, g.bound, g.end_reason
 from unnest($1::text[]) with ordinality as asked (account, place)
-join entitlement_account a on a.account = asked.account
-left join entitlement_link l on l.account = a.account
+left join entitlement_link l on l.account = asked.account
 left join entitlement_pupil p on p.pupil = l.pupil
 left join entitlement_block b on b.school = p.school
 left join entitlement_grant g on g.pupil = l.pupil
+where l.account is not null or exists (select from entitlement_account a where a.account = asked.account)
 order by asked.place, l.linked_at, l.pupil, g.id
 """
 _SPOILED = (ValueError, TypeError, OverflowError, asyncpg.DataError, asyncpg.InternalClientError)
