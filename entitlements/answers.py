@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from billing.kernel.errors import BillingError
-from entitlements.decision import Channel, Decision, Holding, Reason, StaleDecision
+from entitlements.decision import Channel, Decision, Reason, StaleDecision
+from entitlements.facts import Holding
 
 LONGEST_KEPT = 30
 """Seconds an app may keep a yes without asking again: how late it may learn of a block or a withdrawal."""

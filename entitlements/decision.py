@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from entitlements.facts import EndReason, Grant, PupilFacts, Source, Span
+from entitlements.facts import EndReason, Grant, Holding, Only, PupilFacts, Source, Span
 from entitlements.features import FeatureList
 
 Channel = Literal["mobile", "web"]
@@ -42,15 +42,6 @@ _ENDED_BY_TIME: dict[Source, Refused] = {
     "grace": "payment_failed",
 }
 _ENDLESS = datetime.max.replace(tzinfo=UTC)
-
-
-class Holding(msgspec.Struct, frozen=True, gc=False):
-    """A grant that holds at the instant asked about. `until` null: no end is known."""
-
-    source: Source
-    id: str
-    since: datetime
-    until: datetime | None
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -128,8 +119,18 @@ def _by_one(facts: PupilFacts, feature: str, span: "_Span", at: datetime) -> Dec
         return _plainly(facts, feature, grant.end_reason or _ENDED_BY_TIME[grant.source], None)
     if at < grant.since:
         return _plainly(facts, feature, "never_started", grant.since)
-    sources = (Holding(grant.source, grant.origin, grant.since, end),)
-    return Decision(facts.pupil, feature, True, grant.source, end, sources, notice_pending=facts.notice_pending)
+    return _yes(facts.pupil, feature, Holding(grant.source, grant.origin, grant.since, end), facts.notice_pending)
+
+
+def yes_by(pupil: str, feature: str, only: Only, at: datetime) -> Decision | None:
+    """What `_by_one` says of the only right of a pupil where it is a yes; None: `decide_by_facts` must say."""
+    right, notice_pending = only
+    holds = right.since <= at and right.until is not None and at < right.until
+    return _yes(pupil, feature, right, notice_pending) if holds else None
+
+
+def _yes(pupil: str, feature: str, right: Holding, notice_pending: bool) -> Decision:  # noqa: FBT001 - as in Decision
+    return Decision(pupil, feature, True, right.source, right.until, (right,), notice_pending=notice_pending)
 
 
 def yes_until(spans: Iterable[Span], at: int) -> list[int]:

@@ -55,6 +55,19 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
         return None
 
 
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """A grant that holds at the instant asked about. `until` null: no end is known."""
+
+    source: Source
+    id: str
+    since: datetime
+    until: datetime | None
+
+
+Only = tuple[Holding, bool]
+"""The one right of a pupil, and whether a notice is pending."""
+
+
 class PupilFacts(msgspec.Struct, frozen=True, gc=False):
     """What is known of one pupil of one account. `blocks` are the school's: feature → since when (R12)."""
 
@@ -105,6 +118,12 @@ class Facts(Protocol):
         that: an only pupil (and nothing, or that one, is asked for) with an only right, which gives the feature, and no
         block. NO_SPAN: it is not, or not known, or the right has no end.
         """
+        ...
+
+    def only_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> Sequence[Only | None]:
+        """The rights themselves of which `spans_at_hand` tells the spans; None where that is NO_SPAN."""
         ...
 
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:

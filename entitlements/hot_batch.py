@@ -23,7 +23,7 @@ from billing.kernel.limits import ASK, Limiter
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements.answers import CheckResults, CompactResults
 from entitlements.batch import Verdict, compact, full
-from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_until
+from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_by, yes_until
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
 from entitlements.hot import App, Scope, heard_in
@@ -105,13 +105,24 @@ class HotBatch:
             feature: free_reason(self._features, feature, batch.channel) for feature in {*features}
         }
         if not batch.compact:
-            return full(batch, [self._verdict(check, free, at) for check in batch.checks], at)
+            return full(batch, self._verdicts(batch, features, free, at), at)
         untils = [0] * len(features)
         if None in free.values():
             untils = yes_until(self._facts.spans_at_hand(batch.accounts, batch.pupils, features), micros(at))
         if any(free.values()):
             untils = [0 if free[feature] else until for feature, until in zip(features, untils, strict=True)]
         return self._compact(batch, untils, free, at)
+
+    def _verdicts(self, batch: PlainBatch, features: list[str], free: dict[str, Free], at: datetime) -> list[Verdict]:
+        if None not in free.values():
+            return [self._verdict(check, free, at) for check in batch.checks]
+        verdicts: list[Verdict] = []
+        found = self._facts.only_at_hand(batch.accounts, batch.pupils, features)
+        for check, only in zip(batch.checks, found, strict=True):
+            pupil, feature = check.pupil, check.feature
+            sure = yes_by(pupil, feature, only, at) if only and pupil and free[feature] is None else None
+            verdicts.append(sure or self._verdict(check, free, at))
+        return verdicts
 
     def _compact(self, batch: PlainBatch, untils: list[int], free: dict[str, Free], at: datetime) -> CompactResults:
         """One yes after the other where it is sure until when; what is not is decided."""

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from billing.kernel.turns import AT_ONCE, Turns
-from entitlements.facts import NO_SPAN, AccountFacts, Grant, PupilFacts, Span
+from entitlements.facts import NO_SPAN, AccountFacts, Grant, Only, PupilFacts, Span
 from entitlements.line import Line
 
 PATIENCE = 2.0
@@ -73,6 +73,13 @@ class FactsReader:
         """Nothing is kept here."""
         del pupils, features
         return [NO_SPAN] * len(accounts)
+
+    def only_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> Sequence[Only | None]:
+        """Nothing is kept here."""
+        del pupils, features
+        return [None] * len(accounts)
 
     async def account(self, account: str, *, strong: bool = True) -> AccountFacts | None:
         """The facts of one account, None for an unknown one. Raises Unavailable `store_unavailable`."""

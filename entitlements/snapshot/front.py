@@ -19,7 +19,7 @@ from billing.kernel.clock import ticks
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from entitlements.changes import TOPIC, Whom
-from entitlements.facts import NO_SPAN, AccountFacts, PupilFacts, Span
+from entitlements.facts import NO_SPAN, AccountFacts, Only, PupilFacts, Span
 from entitlements.reader import FactsReader
 from entitlements.snapshot.keeping import Keeping
 from entitlements.snapshot.packed import Torn
@@ -119,6 +119,13 @@ class Snapshot:
         """What `at_hand` knows of the plainest; NO_SPAN for all while something was written here that was not heard."""
         shelf = self._calm()
         return [NO_SPAN] * len(accounts) if shelf is None else shelf.spans(accounts, pupils, features)
+
+    def only_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> Sequence[Only | None]:
+        """The same of the rights themselves."""
+        shelf = self._calm()
+        return [None] * len(accounts) if shelf is None else shelf.only(accounts, pupils, features)
 
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:
         """The facts of one account, None for an unknown one. Raises Unavailable `store_unavailable`."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Final, cast, get_args
 
-from entitlements.facts import NO_SPAN, AccountFacts, EndReason, Grant, PupilFacts, Source, Span
+from entitlements.facts import NO_SPAN, AccountFacts, EndReason, Grant, Holding, Only, PupilFacts, Source, Span
 
 MOST_FEATURES: Final = 32
 LONGEST_NAME: Final = 63
@@ -59,6 +59,8 @@ _LEAST: Final = _FIRST_PUPIL.size + _SPAN.size
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ODD: Final = (struct.error, OverflowError, UnicodeEncodeError, TypeError, KeyError, AttributeError)
 """What values raise that no rule of ours lets into the database, such as an instant that is infinite."""
+_GARBLED: Final = (struct.error, IndexError, OverflowError, UnicodeDecodeError)
+"""What bytes raise that were never packed."""
 _HOUR: Final = 3_600_000_000
 _MICRO: Final = timedelta(microseconds=1)
 
@@ -207,7 +209,7 @@ def unpack(account: str, packed: bytes, names: Names) -> AccountFacts:
         for _ in range(packed[0]):
             pupil, place = _pupil(packed, place, names)
             pupils.append(pupil)
-    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as fault:
+    except _GARBLED as fault:
         raise Torn(str(fault)) from fault
     if place != len(packed):
         raise Torn("too many bytes")
@@ -236,6 +238,24 @@ def spans(held: Iterable[bytes], pupils: Iterable[bytes], masks: Iterable[int]) 
                             span = since, until
             found.append(span)
     except struct.error as fault:
+        raise Torn(str(fault)) from fault
+    return found
+
+
+def only(held: Sequence[bytes], pupils: Iterable[bytes], masks: Iterable[int], names: Names) -> list[Only | None]:
+    """The rights themselves of `spans`, where they have one. Raises Torn."""
+    found: list[Only | None] = []
+    try:
+        for packed, (since, until) in zip(held, spans(held, pupils, masks), strict=True):
+            if not until:
+                found.append(None)
+                continue
+            place = _FIRST_PUPIL.size + packed[2]
+            origin, _ = _origin(packed, packed[place + 1], place + _GRANT.size)
+            ends = names.ends.get(until) or _end(until, names)
+            source, _, _, _ = _HEADS[packed[place]]
+            found.append((Holding(source, origin, instant(since), ends), packed[1] & _PENDING == _PENDING))
+    except _GARBLED as fault:
         raise Torn(str(fault)) from fault
     return found
 
@@ -270,20 +290,22 @@ def _pupil(packed: bytes, place: int, names: Names) -> tuple[PupilFacts, int]:
     for _ in range(many_grants):
         head, kind, mask, since, until = _GRANT.unpack_from(packed, place)
         place += 22
-        if kind:
-            letters = b2a_base64(packed[place : place + _PACKED_ID]).translate(_FROM_BASE64)
-            origin = _KINDS[kind - 1] + str(letters[:_ID_LETTERS], "ascii")
-            place += _PACKED_ID
-        else:
-            end = place + 1 + packed[place]
-            origin = str(packed[place + 1 : end], "utf-8")
-            place = end
+        origin, place = _origin(packed, kind, place)
         source, is_bound, reason, has_end = _HEADS[head]
         ends = (names.ends.get(until) or _end(until, names)) if has_end else None
         features = names.sets.get(mask) or names.of(mask)
         grants.append(Grant(source, origin, features, _EPOCH + timedelta(0, 0, since), ends, is_bound, reason))
     name = _uuid(ref) if flags & _UUID else str(ref, "utf-8")
     return PupilFacts(name, tuple(grants), blocks, flags & _PENDING == _PENDING), place
+
+
+def _origin(packed: bytes, kind: int, place: int) -> tuple[str, int]:
+    """An origin and the place behind it."""
+    if kind:
+        letters = b2a_base64(packed[place : place + _PACKED_ID]).translate(_FROM_BASE64)
+        return _KINDS[kind - 1] + str(letters[:_ID_LETTERS], "ascii"), place + _PACKED_ID
+    end = place + 1 + packed[place]
+    return str(packed[place + 1 : end], "utf-8"), end
 
 
 def _end(until: int, names: Names) -> datetime:

@@ -18,9 +18,9 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from entitlements.facts import NO_SPAN, AccountFacts, Span
+from entitlements.facts import NO_SPAN, AccountFacts, Only, Span
 from entitlements.snapshot.memory import reserve
-from entitlements.snapshot.packed import LONGEST_NAME, MOST_FEATURES, Names, Torn, Unfit, pack, spans, unpack
+from entitlements.snapshot.packed import LONGEST_NAME, MOST_FEATURES, Names, Torn, Unfit, only, pack, spans, unpack
 
 _MAGIC: Final = int.from_bytes(b"shelf\0\0\2", "little")
 _HEAD: Final = 4096
@@ -78,14 +78,17 @@ class Shelf:
 
     def spans(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Span]:
         """What `packed.spans` says of these accounts, each with a pupil and a feature."""
-        bits = {feature: self._names.bit(feature) for feature in {*features}}
-        if 0 in bits.values() and len(self._names.known) != self._words[_FEATURES_AT]:
-            self._names = Names(self._read_names())
-            bits = {feature: self._names.bit(feature) for feature in bits}
         try:
-            return spans(self.find_packed(accounts), pupils, map(bits.__getitem__, features))
+            return spans(self.find_packed(accounts), pupils, self._masks(features))
         except Torn:
             return [NO_SPAN] * len(accounts)
+
+    def only(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Only | None]:
+        """What `packed.only` says of them."""
+        try:
+            return only(self.find_packed(accounts), pupils, self._masks(features), self._names)
+        except Torn:
+            return [None] * len(accounts)
 
     def find_packed(self, accounts: Iterable[bytes]) -> list[bytes]:
         """For each account the bytes of `packed.pack`, and a check behind them; no bytes: not known here."""
@@ -129,6 +132,14 @@ class Shelf:
             return unpack(account, packed, self._names)
         except Torn:
             return None
+
+    def _masks(self, features: Sequence[str]) -> Iterable[int]:
+        """The bit of each feature; 0: no right gives it."""
+        bits = {feature: self._names.bit(feature) for feature in {*features}}
+        if 0 in bits.values() and len(self._names.known) != self._words[_FEATURES_AT]:
+            self._names = Names(self._read_names())
+            bits = {feature: self._names.bit(feature) for feature in bits}
+        return map(bits.__getitem__, features)
 
     def _read_names(self) -> list[str]:
         many = min(self._words[_FEATURES_AT], MOST_FEATURES)

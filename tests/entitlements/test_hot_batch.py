@@ -17,12 +17,12 @@ from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.errors import BillingError
 from entitlements import service
-from entitlements.decision import decide_by_facts, yes_until
+from entitlements.decision import decide_by_facts, yes_by, yes_until
 from entitlements.facts import NO_SPAN, AccountFacts, Span
 from entitlements.hot_batch import ROUTE
 from entitlements.questions import PlainBatch, ask_many, plain_many
 from entitlements.reader import FactsReader
-from entitlements.snapshot.packed import Names, instant, micros, pack, spans
+from entitlements.snapshot.packed import Names, instant, micros, only, pack, spans
 from tests.entitlements.doors import GRANTS, settle_town
 from tests.entitlements.strategies import ACCOUNTS, PUPILS_OF_ONE, REFS
 from tests.entitlements.test_hot import ID, bearer, counted, lines
@@ -221,19 +221,23 @@ def test_a_yes_by_the_span_alone_is_the_yes_of_the_decision_and_ends_with_it_i05
     at = data.draw(st.sampled_from(inside or [datetime(2026, 9, 1, tzinfo=UTC)]))
     at += timedelta(microseconds=data.draw(st.integers(-1, 1)))
     names = Names()
-    (span,) = spans([pack(facts, names)], [(pupil or "").encode()], [names.bit(feature)])
+    asked = [pack(facts, names)], [(pupil or "").encode()], [names.bit(feature)]
+    (span,), (right,) = spans(*asked), only(*asked, names)
     (until,) = yes_until([span], micros(at))
     try:
         meant = facts.of(pupil)
     except BillingError:
-        assert span == NO_SPAN
+        assert (span, right) == (NO_SPAN, None)
         return
     decision = decide_by_facts(meant, feature, at, at)
     if until:
         assert (decision.allowed, decision.valid_until) == (True, instant(until))
+        assert right is not None
+        assert yes_by(meant.pupil, feature, right, at) == decision
     else:
         is_plain = len(facts.pupils) == len(meant.grants) == 1 and not meant.blocks
         assert not (is_plain and decision.allowed and decision.valid_until)
+        assert right is None or yes_by(meant.pupil, feature, right, at) is None
 
 
 CHECK = st.fixed_dictionaries(

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from entitlements import service
-from entitlements.facts import NO_SPAN, AccountFacts
+from entitlements.facts import NO_SPAN, AccountFacts, Holding
 from entitlements.reader import FactsReader
 from entitlements.snapshot.packed import micros
 from entitlements.waking import Waker
@@ -88,9 +88,11 @@ async def test_spans_are_told_only_while_all_that_is_known_may_be_trusted(machin
     known = [(micros(AT), micros(end)), NO_SPAN, NO_SPAN]
     await family(database, "a", "p", end)
     assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3, "written here, and not heard yet"
+    assert ours.only_at_hand(*asked) == [None] * 3
     await caught_up(ours)
     await caught_up(others)
     assert ours.spans_at_hand(*asked) == others.spans_at_hand(*asked) == known
+    assert others.only_at_hand(*asked) == [(Holding("paid", "sub_p", AT, end), False), None, None]
     async with database.begin() as session:
         await service.put_school_blocks(session, "sp1", ["messages"], AT)
     assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3
@@ -98,6 +100,7 @@ async def test_spans_are_told_only_while_all_that_is_known_may_be_trusted(machin
     assert others.spans_at_hand(*asked) == [NO_SPAN] * 3, "a school's block is no plain case"
     await ours.close()
     assert ours.spans_at_hand(*asked) == [NO_SPAN] * 3
+    assert ours.only_at_hand(*asked) == [None] * 3
 
 
 async def test_a_school_s_block_and_a_shared_pupil_reach_every_account(machine: Machine):

@@ -11,11 +11,11 @@ from billing.kernel.db import Database
 from billing.kernel.door import Door
 from billing.kernel.keys import KeyRing
 from billing.kernel.limits import Limiter
-from entitlements.facts import AccountFacts, Span
+from entitlements.facts import AccountFacts, Only, Span
 from entitlements.hot import HotDoor
 from entitlements.hot_batch import HotBatch
 from entitlements.reader import FactsReader
-from entitlements.snapshot.packed import Names, pack, spans
+from entitlements.snapshot.packed import Names, only, pack, spans
 from tests.entitlements.conftest import FEATURES, desk
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -44,10 +44,19 @@ class Held:
         return None if self.silent else self._held.get(account)
 
     def spans_at_hand(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Span]:
+        held, names = self._packed(accounts)
+        return spans(held, pupils, [names.bit(feature) for feature in features])
+
+    def only_at_hand(
+        self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
+    ) -> list[Only | None]:
+        held, names = self._packed(accounts)
+        return only(held, pupils, [names.bit(feature) for feature in features], names)
+
+    def _packed(self, accounts: Sequence[bytes]) -> tuple[list[bytes], Names]:
         names = Names()
         known = [self.at_hand(account.decode()) for account in accounts]
-        held = [b"" if facts is None else pack(facts, names) for facts in known]
-        return spans(held, pupils, [names.bit(feature) for feature in features])
+        return [b"" if facts is None else pack(facts, names) for facts in known], names
 
     async def account(self, account: str, *, strong: bool = False) -> AccountFacts | None:
         return (await self.accounts([account], strong=strong)).get(account)
