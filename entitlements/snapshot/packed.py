@@ -28,7 +28,7 @@ _REASONS: Final[tuple[EndReason | None, ...]] = (None, *get_args(EndReason))
 _SOURCE_NUMBER: Final = {source: number for number, source in enumerate(_SOURCES)}
 _REASON_NUMBER: Final = {reason: number << 4 for number, reason in enumerate(_REASONS)}
 _BOUND, _ENDS = 8, 128
-_HEADS: Final = tuple(
+_HEADS: Final[tuple[tuple[Source, bool, EndReason | None, bool], ...]] = tuple(
     (_SOURCES[head & 7 if head & 7 < len(_SOURCES) else 0], head & _BOUND == _BOUND, reason, head & _ENDS == _ENDS)
     for head in range(256)
     for reason in [_REASONS[head >> 4 & 7 if head >> 4 & 7 < len(_REASONS) else 0]]
