@@ -1,18 +1,11 @@
-"""Whom mail can reach, asked for many accounts at once."""
+"""Whom mail can reach, to be asked of many accounts in one statement of another room."""
 
-from collections.abc import Collection
-
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Select, select
 
 from billing.accounts.tables import AccountRow
-from billing.kernel.among import among
 
 
-async def reachable(session: AsyncSession, accounts: Collection[str]) -> dict[str, bool]:
-    """Those of the accounts that are confirmed (R26), each with whether mail to it came back (R29)."""
-    query = select(AccountRow.account, AccountRow.bounced_at.is_not(None))
-    found = await session.execute(
-        query.where(among(AccountRow.account, accounts), AccountRow.confirmed_at.is_not(None))
-    )
-    return {row[0]: row[1] for row in found}
+def reachable(account: ColumnElement[str]) -> Select[bool]:
+    """Whether mail to the account of a row came back (R29); nothing where it is not confirmed (R26)."""
+    has_bounced = AccountRow.bounced_at.is_not(None).label("has_bounced")
+    return select(has_bounced).where(AccountRow.account == account, AccountRow.confirmed_at.is_not(None))

@@ -24,7 +24,7 @@ async def plan_trial_endings(session: AsyncSession, policy: TrialPolicy, at: dat
         day = row.reverts_on
         await trials.prolong(session, row, policy, at)
         await service.day_moved(session, row, day, at)
-    planned, others = await tell_of_plain(session, await trials.to_tell(session, at, CROWD), policy, at)
+    planned, others = await tell_of_plain(session, CROWD, policy, at)
     for row in others[:_BATCH]:
         await service.tell_of_trial(session, row, policy, at)
     return len(late) + planned + len(others[:_BATCH])

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
-import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Select, Uuid, any_, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from billing.subscriptions.tables import SubscriptionRow
 from entitlements import service as desk
@@ -14,21 +16,16 @@ _RUNS = SubscriptionRow.kind == "season_pass", SubscriptionRow.state == "active"
 _UNTOLD = *_RUNS, SubscriptionRow.end_planned_at.is_(None)
 
 
-class Ending(msgspec.Struct, frozen=True):
-    """A pupil's pass and when it ends."""
+def due_to_tell(until: datetime, limit: int) -> Select[UUID, str]:
+    """Passes that end at that instant and of which nobody was told, to be locked: their keys and pupils."""
+    query = select(SubscriptionRow.id, SubscriptionRow.pupil).where(*_UNTOLD, SubscriptionRow.until == until)
+    return query.order_by(SubscriptionRow.id).limit(limit).with_for_update(skip_locked=True)
 
-    pupil: str
-    until: datetime
 
-
-async def to_tell(session: AsyncSession, by: datetime, at: datetime, limit: int) -> list[Ending]:
-    """Passes that end by then and were not given before, those that end first; each is given once."""
-    query = select(SubscriptionRow).where(*_UNTOLD, SubscriptionRow.until <= by)
-    first = query.order_by(SubscriptionRow.until, SubscriptionRow.id).limit(limit)
-    rows = (await session.scalars(first.with_for_update(skip_locked=True))).all()
-    for row in rows:
-        row.end_planned_at = at
-    return [Ending(row.pupil, row.until) for row in rows]
+def planned_all(ids: Select[UUID], at: datetime) -> ReturningUpdate[UUID]:
+    """The write by which letters about the ends of these passes are planned."""
+    theirs = SubscriptionRow.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid())))
+    return update(SubscriptionRow).where(theirs).values(end_planned_at=at).returning(SubscriptionRow.id)
 
 
 async def next_end(session: AsyncSession) -> datetime | None:

@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, Uuid, and_, any_, func, literal, or_, select, update
+from sqlalchemy import Select, Uuid, and_, any_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from billing.catalog.values import TrialPolicy
 from billing.kernel import audit, outbox
@@ -224,24 +225,27 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
         audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
 
 
-async def planned_all(session: AsyncSession, ids: Collection[UUID]) -> None:
-    """Letters that name the present day of each of these trials are planned."""
-    theirs = TrialRow.id == any_(literal(list(ids), ARRAY(Uuid())))
-    moved = update(TrialRow).where(theirs).values(planned_for=TrialRow.reverts_on)
-    await session.execute(moved.execution_options(synchronize_session=False))
+def planned_all(ids: Select[UUID]) -> ReturningUpdate[UUID]:
+    """The write by which letters that name the present day of each of these trials are planned."""
+    theirs = TrialRow.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid())))
+    return update(TrialRow).where(theirs).values(planned_for=TrialRow.reverts_on).returning(TrialRow.id)
+
+
+def due_to_tell(at: datetime, limit: int) -> Select[UUID, str | None, date, datetime, datetime]:
+    """Trials whose time to tell has come and is not over, oldest first, to be locked: each row makes a `Waiting`."""
+    columns = TrialRow.id, TrialRow.pupil, TrialRow.reverts_on, TrialRow.tell_from, TrialRow.told_by
+    return (
+        select(*columns)
+        .where(_IS_UNPLANNED, TrialRow.tell_from <= at, TrialRow.told_by > at)
+        .order_by(TrialRow.tell_from, TrialRow.id)
+        .limit(bindparam("limit", limit, literal_execute=True))  # how many there will be is known when it is planned
+        .with_for_update(skip_locked=True)
+    )
 
 
 async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
     """Trials whose time to tell has come and is not over, oldest first, locked."""
-    columns = TrialRow.id, TrialRow.pupil, TrialRow.reverts_on, TrialRow.tell_from, TrialRow.told_by
-    query = (
-        select(*columns)
-        .where(_IS_UNPLANNED, TrialRow.tell_from <= at, TrialRow.told_by > at)
-        .order_by(TrialRow.tell_from, TrialRow.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    found = await session.execute(query)
+    found = await session.execute(due_to_tell(at, limit))
     return [Waiting(key, pupil or "", day, since, until) for key, pupil, day, since, until in found]
 
 

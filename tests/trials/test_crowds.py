@@ -1,5 +1,7 @@
 """Telling a crowd comes to the same as telling one after the other (R21, R24, R25, R26, R29, R30)."""
 
+import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.kernel.days import at_hour
+from billing.kernel.days import at_hour, day_of
 from billing.kernel.db import Database
 from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
@@ -163,3 +165,72 @@ async def test_r24_r30_a_crowd_is_told_by_a_few_statements_one_letter_for_each_a
         letters = (await session.execute(text("select account, pupils from letter"))).all()
         assert sorted(letters) == sorted((f"a{n}", [f"p{n}-0", f"p{n}-1"]) for n in range(300))
         assert await plan_trial_endings(session, POLICY, now) == 0
+
+
+def families(number: int) -> list[Line]:
+    """So many accounts, each with one pupil."""
+    return [
+        Line(account=f"a{n}", email=f"a{n}@example.pl", kind="guardian", age_band="adult", email_confirmed=True,
+             pupil=f"p{n}")
+        for n in range(number)
+    ]  # fmt: skip
+
+
+async def is_waiting(database: Database) -> bool:
+    """Whether somebody waits for a lock."""
+    async with database.begin() as session:
+        waiting = "from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        return bool(await session.scalar(text(f"select count(*) {waiting}")))
+
+
+async def test_i18_a_trial_of_which_somebody_else_begins_a_letter_meanwhile_stays_due(
+    database: Database, at: datetime
+) -> None:
+    async with database.begin() as session:
+        await put_by_import(session, families(3), at)
+        now, day = (await session.execute(text("select min(tell_from), min(reverts_on) from trial"))).one()
+
+    async def tell() -> int:
+        async with database.begin() as session:
+            return await plan_trial_endings(session, POLICY, now)
+
+    async with database.begin() as other:
+        await notices.plan_letter(other, "a1", "trial_ending", f"{day}", now, day=day, pupils=("p9",))
+        telling = asyncio.create_task(tell())
+        for _ in range(1000):
+            if await is_waiting(database):
+                break
+            await asyncio.sleep(0.01)
+    assert await telling == 2
+    assert await tell() == 1, "it is found to have a letter now, and told of by the rules"
+    async with database.begin() as session:
+        letters = (await session.execute(text("select account, pupils from letter order by account"))).all()
+    assert [tuple(row) for row in letters] == [("a0", ["p0"]), ("a1", ["p1", "p9"]), ("a2", ["p2"])]
+
+
+async def test_letters_of_a_crowd_are_rung_for_where_they_may_go_at_once(database_url: str, at: datetime) -> None:
+    class Bell:
+        def __init__(self) -> None:
+            self.rung: set[str] = set()
+
+        def ring(self, names: Iterable[str]) -> None:
+            self.rung |= set(names)
+
+    bell = Bell()
+    database = Database(database_url, doorbell=bell)
+    async with database.begin() as session:
+        await put_by_import(session, families(2), at)
+        first = (await session.execute(text("select min(tell_from) from trial"))).scalar_one()
+    for hour, rings in ((23, False), (9, True)):
+        async with database.begin() as session:
+            await session.execute(text("delete from letter"))
+            await session.execute(text("update trial set planned_for = null"))
+        bell.rung.clear()
+        async with database.begin() as session:
+            assert await plan_trial_endings(session, POLICY, at_hour(day_of(first), hour)) == 2
+        assert (notices.SEND in bell.rung) == rings
+    bell.rung.clear()
+    async with database.begin() as session:
+        assert await plan_trial_endings(session, POLICY, at_hour(day_of(first), 9)) == 0
+    assert notices.SEND not in bell.rung
+    await database.close()
