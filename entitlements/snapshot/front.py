@@ -22,7 +22,7 @@ from entitlements.changes import TOPIC, Whom
 from entitlements.facts import NO_SPAN, AccountFacts, Only, PupilFacts, Span
 from entitlements.reader import FactsReader
 from entitlements.snapshot.keeping import Keeping
-from entitlements.snapshot.packed import Torn
+from entitlements.snapshot.names import Torn
 from entitlements.snapshot.place import Place, folder_for, sweep
 from entitlements.snapshot.shelf import Shelf
 

@@ -19,9 +19,9 @@ from entitlements.facts import AccountFacts
 from entitlements.line import Line
 from entitlements.reader import read
 from entitlements.snapshot.feed import Feed, Gap
+from entitlements.snapshot.keeper import Full, Keeper
 from entitlements.snapshot.loading import LEAST, MANY, SIZE, load
 from entitlements.snapshot.place import Place
-from entitlements.snapshot.shelf import Full, Keeper
 
 EVERY: Final = 250_000_000
 """Nanoseconds between two readings of the feed when nothing wakes us."""

@@ -17,8 +17,9 @@ from sqlalchemy.engine import Engine
 from entitlements.facts import AccountFacts, EndReason, Source
 from entitlements.line import Line, server_of
 from entitlements.reader import read
-from entitlements.snapshot.packed import Alike, Unfit, grant_head, micros, pack_block, pack_grant, pack_pupil
-from entitlements.snapshot.shelf import Keeper
+from entitlements.snapshot.keeper import Keeper
+from entitlements.snapshot.names import Unfit
+from entitlements.snapshot.packed import Alike, grant_head, micros, pack_block, pack_grant, pack_pupil
 
 MANY: Final = 500
 """Accounts that are looked up by one statement."""

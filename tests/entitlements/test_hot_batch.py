@@ -22,7 +22,8 @@ from entitlements.facts import NO_SPAN, AccountFacts, Span
 from entitlements.hot_batch import ROUTE
 from entitlements.questions import PlainBatch, ask_many, plain_many
 from entitlements.reader import FactsReader
-from entitlements.snapshot.packed import Names, instant, micros, only, pack, spans
+from entitlements.snapshot.names import Names
+from entitlements.snapshot.packed import instant, micros, only, pack, spans
 from tests.entitlements.doors import GRANTS, settle_town
 from tests.entitlements.strategies import ACCOUNTS, PUPILS_OF_ONE, REFS
 from tests.entitlements.test_hot import ID, bearer, counted, lines

@@ -12,7 +12,7 @@ from billing.kernel.db import Database
 from entitlements.line import Line, server_of
 from entitlements.reader import FactsReader
 from entitlements.snapshot import loading
-from entitlements.snapshot.shelf import Keeper
+from entitlements.snapshot.keeper import Keeper
 
 pytestmark = pytest.mark.anyio
 

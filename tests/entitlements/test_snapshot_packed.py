@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from billing.kernel.ids import new_id, public
 from entitlements.facts import AccountFacts, Grant, PupilFacts
-from entitlements.snapshot.packed import MOST_FEATURES, Names, Torn, Unfit, pack, unpack
-from entitlements.snapshot.shelf import Full, Keeper, Shelf
+from entitlements.snapshot.keeper import Full, Keeper
+from entitlements.snapshot.names import MOST_FEATURES, Names, Torn, Unfit
+from entitlements.snapshot.packed import pack, unpack
+from entitlements.snapshot.shelf import Shelf
 from tests.entitlements.strategies import ACCOUNTS
 
 AT = datetime(2026, 9, 1, 8, tzinfo=UTC)

@@ -15,9 +15,10 @@ from billing.kernel.db import Database
 from entitlements.reader import FactsReader
 from entitlements.snapshot.feed import KEPT, Feed, Gap
 from entitlements.snapshot.front import Snapshot
+from entitlements.snapshot.keeper import Keeper
 from entitlements.snapshot.keeping import Keeping
 from entitlements.snapshot.place import NotOurs, Place, folder_for, sweep
-from entitlements.snapshot.shelf import Keeper, Shelf
+from entitlements.snapshot.shelf import Shelf
 from tests.entitlements.conftest import NOWHERE
 from tests.entitlements.machines import Machine, caught_up, family, until
 from tests.entitlements.test_snapshot_packed import environment

@@ -15,7 +15,8 @@ from entitlements.facts import AccountFacts, Only, Span
 from entitlements.hot import HotDoor
 from entitlements.hot_batch import HotBatch
 from entitlements.reader import FactsReader
-from entitlements.snapshot.packed import Names, only, pack, spans
+from entitlements.snapshot.names import Names
+from entitlements.snapshot.packed import only, pack, spans
 from tests.entitlements.conftest import FEATURES, desk
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
