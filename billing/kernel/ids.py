@@ -22,6 +22,7 @@ Ref = Annotated[
 ]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 26
 
@@ -42,8 +43,8 @@ def last_id(at: datetime) -> UUID:
 def public(prefix: str, key: UUID) -> str:
     """The text a stranger sees for `key`."""
     number = key.int
-    letters = [_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def parse(prefix: str, text: str) -> UUID:

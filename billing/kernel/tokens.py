@@ -28,4 +28,4 @@ def token_hash(token: str) -> bytes:
 
 def pseudonym(secret: str, purpose: str, clear: str) -> bytes:
     """A keyed hash that remembers a thing without naming it (R19)."""
-    return hmac.new(secret.encode(), f"{purpose}:{clear}".encode(), hashlib.sha256).digest()
+    return hmac.digest(secret.encode(), f"{purpose}:{clear}".encode(), "sha256")
