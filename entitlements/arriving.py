@@ -1,8 +1,8 @@
 """Accounts, pupils and links that arrive many at once: what `service` does to each, in one statement for all.
 
 The temporary table `arriving` holds them: `account`; `pupil` and its `school`, where the line links one;
-`is_first`, `is_first_of_pupil`: the first line about its account or pupil; `is_begun` and `origin`: the trial that this
-transaction has begun for the pupil. What changes an answer is logged as `changes.written` would log it; nobody answers
+`is_first`: the first line about its account; `origin`: the trial that this transaction has begun for the pupil, null
+where it has begun none. What changes an answer is logged as `changes.written` would log it; nobody answers
 from what this process knows, so nobody in it is told.
 """
 
@@ -74,12 +74,12 @@ _GRANTS: Final = text(
     """
     with logged as (
         insert into entitlement_change (pupil, cause, changed_at, effective_at)
-        select pupil, 'trial_started', :at, :at from arriving where is_begun
+        select pupil, 'trial_started', :at, :at from arriving where origin is not null
     )
     insert into entitlement_grant (id, pupil, source, origin, features, since, until, bound, created_at)
     select cast(:head || substr(cast(gen_random_uuid() as text), 16) as uuid), pupil, 'trial', origin, :features, :at,
         :until, false, :at
-    from arriving where is_begun
+    from arriving where origin is not null
     """
 ).bindparams(
     _AT,

@@ -120,8 +120,8 @@ async def put_accounts(session: AsyncSession, at: datetime) -> tuple[int, int]:
     """Register or change every arriving account; answers how many are new, and how many changed. The desk must know
     them already: whoever registers one of them at this moment has then been waited for."""
     known = {"at": at, "confirm_by": rules.confirm_by(at), "head": id_head(at)}
-    await session.execute(_LOCK)
-    changed = await session.scalar(_CHANGE, known)
+    is_known = await session.scalar(_LOCK)
+    changed = await session.scalar(_CHANGE, known) if is_known else 0
     added = await session.scalar(_ADD, known)
     wake(session, (RELAY,))
     return added or 0, changed or 0

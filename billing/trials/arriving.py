@@ -1,6 +1,7 @@
 """Trials of pupils that arrive many at once: what `service.start_trial` does for each, in one statement for all.
 
 The temporary table `arriving` holds them; `trial`, `origin` and `pupil_hash` are given on the first line of each pupil.
+Where no trial begins, `origin` is taken away again: most files tell of pupils who have none, or all have theirs.
 """
 
 from collections.abc import Collection
@@ -20,48 +21,53 @@ from entitlements import arriving as desk
 
 _INSTANT: Final = DateTime(timezone=True)
 
-_BEGIN: Final = text(
-    """
-    insert into trial (id, season, season_ends, pupil, pupil_hash, starts_at, reverts_on, ends_at, told_by, tell_from,
-        prolongations)
-    select trial, :season, :season_ends, pupil, pupil_hash, :at, :reverts_on, :ends_at, :told_by, :tell_from, 0
-    from arriving where trial is not null order by pupil
-    on conflict on constraint uq_trial_season_pupil_hash do nothing
-    """
-).bindparams(
-    bindparam("at", type_=_INSTANT),
-    bindparam("season_ends", type_=Date()),
-    bindparam("reverts_on", type_=Date()),
-    bindparam("ends_at", type_=_INSTANT),
-    bindparam("told_by", type_=_INSTANT),
-    bindparam("tell_from", type_=_INSTANT),
-)
-
-_NOTE: Final = (
+_BEGIN: Final = (
     text(
         """
     with begun as (
-        update arriving s set is_begun = true
-        where s.trial is not null and exists (select from trial t where t.id = s.trial)
-        returning s.pupil, s.origin
-    ), noted as (
-        insert into audit (id, at, actor, action, subject, after, facts)
-        select cast(:head || substr(cast(gen_random_uuid() as text), 16) as uuid), :at, 'system', 'trial.started',
-            origin, 'running', jsonb_build_object('reverts_on', :reverts_on)
-        from begun
-    ), said as (
-        insert into outbox (id, kind, facts, at, state, due_at, tries)
-        select cast(:head || substr(cast(gen_random_uuid() as text), 16) as uuid), 'trial.started',
-            jsonb_build_object('trial', origin, 'pupil', pupil), :at, 'new', :at, 0
-        from begun
+        insert into trial (id, season, season_ends, pupil, pupil_hash, starts_at, reverts_on, ends_at, told_by,
+            tell_from, prolongations)
+        select trial, :season, :season_ends, pupil, pupil_hash, :at, :reverts_on, :ends_at, :told_by, :tell_from, 0
+        from arriving where trial is not null order by pupil
+        on conflict on constraint uq_trial_season_pupil_hash do nothing
+        returning id
     )
-    select count(*) as begun from begun
+    select (select count(*) from begun) as begun, (select count(trial) from arriving) as arrived
     """
     )
     .bindparams(
-        bindparam("at", type_=_INSTANT), bindparam("head", type_=String()), bindparam("reverts_on", type_=String())
+        bindparam("at", type_=_INSTANT),
+        bindparam("season_ends", type_=Date()),
+        bindparam("reverts_on", type_=Date()),
+        bindparam("ends_at", type_=_INSTANT),
+        bindparam("told_by", type_=_INSTANT),
+        bindparam("tell_from", type_=_INSTANT),
     )
-    .columns(column("begun", BigInteger))
+    .columns(column("begun", BigInteger), column("arrived", BigInteger))
+)
+
+_LEAVE: Final = text(
+    """
+    update arriving s set origin = null
+    where s.trial is not null and not exists (select from trial t where t.id = s.trial)
+    """
+)
+
+_NOTE: Final = text(
+    """
+    with noted as (
+        insert into audit (id, at, actor, action, subject, after, facts)
+        select cast(:head || substr(cast(gen_random_uuid() as text), 16) as uuid), :at, 'system', 'trial.started',
+            origin, 'running', jsonb_build_object('reverts_on', :reverts_on)
+        from arriving where origin is not null
+    )
+    insert into outbox (id, kind, facts, at, state, due_at, tries)
+    select cast(:head || substr(cast(gen_random_uuid() as text), 16) as uuid), 'trial.started',
+        jsonb_build_object('trial', origin, 'pupil', pupil), :at, 'new', :at, 0
+    from arriving where origin is not null
+    """
+).bindparams(
+    bindparam("at", type_=_INSTANT), bindparam("head", type_=String()), bindparam("reverts_on", type_=String())
 )
 
 _RETURNED: Final = text(
@@ -98,11 +104,15 @@ async def begin_trials(session: AsyncSession, terms: Terms, at: datetime) -> int
     season = season_of(day_of(at), terms.catalogue.season)
     reverts = rules.reverts_on(policy, day_of(at))
     known = {"season": season.label, "season_ends": season.last_day, "at": at, **service.dates(policy, reverts)}
-    await session.execute(_BEGIN, known)
-    begun = await session.scalar(_NOTE, {"at": at, "head": id_head(at), "reverts_on": str(reverts)}) or 0
-    await desk.add_trials(session, add_ons, start_of(reverts), at)
-    await _find_again(session, terms, season.label, at)
-    return begun
+    done = (await session.execute(_BEGIN, known)).one()
+    if done.begun:
+        if done.begun < done.arrived:
+            await session.execute(_LEAVE)
+        await session.execute(_NOTE, {"at": at, "head": id_head(at), "reverts_on": str(reverts)})
+        await desk.add_trials(session, add_ons, start_of(reverts), at)
+    if done.begun < done.arrived:
+        await _find_again(session, terms, season.label, at)
+    return done.begun
 
 
 async def _find_again(session: AsyncSession, terms: Terms, season: str, at: datetime) -> None:

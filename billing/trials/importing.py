@@ -38,8 +38,7 @@ _MADE_BY: Final = (
         """
     create temporary table if not exists arriving (
         account text, email text, guardian_email text, locale text, kind text, age_band text, is_confirmed boolean,
-        address text, is_first boolean, pupil text, school text, trial uuid, origin text, pupil_hash bytea,
-        is_begun boolean
+        address text, is_first boolean, pupil text, school text, trial uuid, origin text, pupil_hash bytea
     ) on commit delete rows
     """
     ),
@@ -109,16 +108,17 @@ class Batch:
         trial that begins if the season has seen none."""
         accounts: set[str] = set()
         pupils: set[str] = set()
+        purpose = f"trial:{season}"
         for line in sorted(self.lines, key=_account):
             is_first = line.account not in accounts
             accounts.add(line.account)
-            person = (line.email, line.guardian_email, line.locale, line.kind, line.age_band, line.email_confirmed)
+            person = self._people[line.account]
             to = line.guardian_email if line.age_band == "under_13" else line.email
             trial: tuple[Any, ...] = (None, None, None)
             if line.pupil is not None and line.pupil not in pupils:
                 pupils.add(line.pupil)
                 key = new_id(at)
-                trial = (key, public("trl", key), pseudonym(secret, f"trial:{season}", line.pupil))
+                trial = (key, public("trl", key), pseudonym(secret, purpose, line.pupil))
             yield (line.account, *person, to, is_first, line.pupil, line.school, *trial)
 
 
