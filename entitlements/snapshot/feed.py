@@ -81,7 +81,7 @@ class Feed:
             if not is_later:
                 raise Gap
             accounts = {account for _, _, account, _, _ in rows if account is not None}
-            pupils = {pupil for _, _, _, pupil, _ in rows if pupil is not None}
+            pupils = {pupil for _, _, account, pupil, _ in rows if account is None and pupil is not None}
             schools = {school for *_, school in rows if school is not None}
             if pupils or schools:
                 accounts.update(row[0] for row in await link.fetch(_LINKED, list(pupils), list(schools)))

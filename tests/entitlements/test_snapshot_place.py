@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE
+from datetime import datetime
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 
 from billing.kernel.clock import ticks
 from billing.kernel.db import Database
+from entitlements import service
 from entitlements.reader import FactsReader
 from entitlements.snapshot.feed import KEPT, Feed, Gap
 from entitlements.snapshot.front import Snapshot
@@ -20,6 +22,7 @@ from entitlements.snapshot.keeping import Keeping
 from entitlements.snapshot.place import NotOurs, Place, folder_for, sweep
 from entitlements.snapshot.shelf import Shelf
 from tests.entitlements.conftest import NOWHERE
+from tests.entitlements.doors import settle_town
 from tests.entitlements.machines import Machine, caught_up, family, until
 from tests.entitlements.test_snapshot_packed import environment
 
@@ -236,4 +239,24 @@ async def test_a_server_that_is_another_or_earlier_one_or_was_silent_too_long_is
             await feed.changed()
         feed.drop()
         await feed.begin()
+    feed.drop()
+
+
+async def test_what_concerns_one_account_sends_nobody_to_look_at_the_pupils_other_accounts(
+    database: Database, at: datetime
+):
+    await settle_town(database, at)
+    feed = Feed(database.engine.sync_engine)
+    await feed.begin()
+    async with database.begin() as session:
+        await service.set_notice_pending(session, "big", ["trial"], pending=False)
+    assert await feed.changed() == {"big"}
+    feed.done(ticks())
+    async with database.begin() as session:
+        await service.put_link(session, "empty", "trial", None, at)
+    assert await feed.changed() == {"empty"}
+    feed.done(ticks())
+    async with database.begin() as session:
+        await service.end_grants(session, "trial_trial_0", at, "withdrawn")
+    assert await feed.changed() == {"big", "empty", "small"}, "a right is everybody's who has the pupil"
     feed.drop()
