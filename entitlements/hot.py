@@ -7,7 +7,7 @@ process. Whatever is wrong with a question is told by the typed route alone; it 
 and that the database did not answer, so that nothing is counted and nobody waited for twice.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
@@ -15,9 +15,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from billing.kernel import logs, metrics
 from billing.kernel.clock import Clock
-from billing.kernel.door import dressed
+from billing.kernel.door import App, Scope, answer_early, dressed
 from billing.kernel.errors import BillingError, Unavailable
 from billing.kernel.keys import Caller, KeyRing
 from billing.kernel.limits import ASK, Limiter
@@ -29,9 +28,6 @@ from entitlements.facts import AccountFacts, Facts
 from entitlements.features import FeatureList
 from entitlements.questions import Question, plain
 from entitlements.telling import JSON, reply
-
-Scope = MutableMapping[str, Any]
-App = Callable[[Any, Any, Any], Awaitable[None]]
 
 ROUTE: Final = "/v1/accounts/{account}/entitlements/{feature}"
 """The template of the typed route, by which requests are counted."""
@@ -81,14 +77,9 @@ class HotDoor:
             return
         sealed, more = told
         status, headers, body = reply(sealed, JSON, heard.get(b"if-none-match"))
-        method, request_id = scope["method"], request_id_of(heard.get(b"x-request-id"))
-        try:
-            await send({"type": "http.response.start", "status": status, "headers": dressed(headers, request_id, more)})
-            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
-        finally:
-            took = perf_counter() - started
-            metrics.request(method, ROUTE, status, took)
-            logs.request(request_id, method, ROUTE, status, took)
+        request_id = request_id_of(heard.get(b"x-request-id"))
+        headers = dressed(headers, request_id, more)
+        await answer_early(send, scope["method"], ROUTE, status, headers, body, request_id, started)
 
     def _asked(self, scope: Scope, heard: dict[bytes, str]) -> _Asked | None:
         """A question in its plain form, by somebody who is known here."""

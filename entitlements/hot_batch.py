@@ -13,10 +13,9 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from billing.kernel import logs, metrics
 from billing.kernel.bodies import LONGEST
 from billing.kernel.clock import Clock
-from billing.kernel.door import Message, Receive, dressed, given_again
+from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again
 from billing.kernel.errors import BillingError
 from billing.kernel.keys import KeyRing
 from billing.kernel.limits import ASK, Limiter
@@ -26,7 +25,7 @@ from entitlements.batch import Verdict, compact, full
 from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_by, yes_until
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
-from entitlements.hot import App, Scope, heard_in
+from entitlements.hot import heard_in
 from entitlements.questions import PlainBatch, PlainCheck, plain_many
 from entitlements.snapshot.packed import instant, micros
 from entitlements.telling import kept_by_nobody
@@ -70,13 +69,7 @@ class HotBatch:
         body, more = told
         request_id = request_id_of(heard.get(b"x-request-id"))
         headers = dressed(kept_by_nobody(body), request_id, more)
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-        finally:
-            took = perf_counter() - started
-            metrics.request("POST", ROUTE, 200, took)
-            logs.request(request_id, "POST", ROUTE, 200, took)
+        await answer_early(send, "POST", ROUTE, 200, headers, body, request_id, started)
 
     def _told(self, messages: list[Message], authorization: str) -> tuple[bytes, Iterable[tuple[bytes, bytes]]] | None:
         """The answer and the headers of its limit; None: the typed route must answer."""

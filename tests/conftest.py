@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -144,3 +145,14 @@ async def administer(server: EmbeddedPostgres, statement: str) -> None:
         await link.execute(statement)
     finally:
         await link.close()
+
+
+@pytest.fixture
+def told() -> Iterator[io.StringIO]:
+    """What is logged meanwhile."""
+    paper = io.StringIO()
+    with redirect_stderr(paper):
+        logs.configure("info")
+    yield paper
+    logs.configure("debug")
+    structlog.configure(cache_logger_on_first_use=False)

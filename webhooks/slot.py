@@ -2,21 +2,16 @@
 else is passed on untouched to the typed route, which answers the same, by test, and alone tells what is wrong.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
 import asyncpg
 
-from billing.kernel import logs, metrics
 from billing.kernel.bodies import LONGEST
-from billing.kernel.door import Message, Receive, dressed, given_again
+from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again
 from billing.kernel.errors import BillingError
 from billing.kernel.web import request_id_of
 from webhooks.routes import REFUSED, MailRoom
-
-Scope = MutableMapping[str, Any]
-App = Callable[[Any, Any, Any], Awaitable[None]]
 
 ROUTE: Final = "/webhooks/stripe"
 """The address, which is also the template of the typed route, by which requests are counted."""
@@ -44,13 +39,7 @@ class LetterSlot:
             await self._app(scope, given_again(read, receive), send)
             return
         request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": dressed(_HEADERS, request_id)})
-            await send({"type": "http.response.body", "body": _YES, "more_body": False})
-        finally:
-            took = perf_counter() - started
-            metrics.request("POST", ROUTE, 200, took)
-            logs.request(request_id, "POST", ROUTE, 200, took)
+        await answer_early(send, "POST", ROUTE, 200, dressed(_HEADERS, request_id), _YES, request_id, started)
 
     async def _is_kept(self, scope: Scope, length: bytes, receive: Receive, read: list[Message]) -> bool:
         """Whether the event is on disk now; `read` is what was taken of the request for it."""

@@ -128,6 +128,26 @@ async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     return body
 
 
+async def answer_early(
+    send: Send,
+    method: str,
+    route: str,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    request_id: str,
+    started: float,
+) -> None:
+    """Answer before the router, with `dressed` headers: counted and logged as any other answer of the route."""
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
+    finally:
+        took = time.perf_counter() - started
+        metrics.request(method, route, status, took)
+        logs.request(request_id, method, route, status, took)
+
+
 def given_again(messages: Iterable[Message], receive: Receive) -> Receive:
     """A `receive` that gives what was received already, then whatever comes after it."""
     given = iter(messages)

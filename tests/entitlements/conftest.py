@@ -1,19 +1,15 @@
 """The small catalogue of these tests, and a desk that is nothing but the entitlements router."""
 
-import io
-from collections.abc import AsyncIterator, Iterator
-from contextlib import redirect_stderr
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import pytest
-import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from billing.kernel import logs
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.door import Door
@@ -52,17 +48,6 @@ async def key(database: Database, clock: FixedClock) -> str:
     async with database.begin() as session:
         _, text = create_key(session, clock.now(), "app", ("entitlements:read",), mode="test")
     return text
-
-
-@pytest.fixture
-def told() -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
-    paper = io.StringIO()
-    with redirect_stderr(paper):
-        logs.configure("info")
-    yield paper
-    logs.configure("debug")
-    structlog.configure(cache_logger_on_first_use=False)
 
 
 def asking(app: Litestar, key: str) -> httpx2.AsyncClient:

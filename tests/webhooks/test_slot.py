@@ -3,15 +3,13 @@
 import asyncio
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
 import asyncpg
 import msgspec
 import pytest
-import structlog
 from litestar import Litestar
 from prometheus_client import REGISTRY
 from sqlalchemy import text
@@ -23,6 +21,7 @@ from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
 from billing.wiring import build
+from tests.entitlements.twins import Passed
 from tests.gateway.world import START
 from tests.routes.house import settings_of
 from tests.webhooks.conftest import SECRETS, event, kept, mail_room_of, route_of
@@ -38,18 +37,6 @@ ID: Final = (b"x-request-id", b"request-1")
 STAMP: Final = int(START.timestamp())
 LONG: Final = event(filling="x" * (LONGEST - len(event(filling=""))))
 BIG: Final = event(filling="x" * LONGEST)
-
-
-class Passed:
-    """The door behind the slot; it counts who comes through."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.times = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.times += 1
-        await self._app(scope, receive, send)
 
 
 class Refusing(Intake):
@@ -84,17 +71,6 @@ class Ways:
 @pytest.fixture
 def ways(database: Database, clock: FixedClock) -> Ways:
     return Ways(database, clock)
-
-
-@pytest.fixture
-def told() -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
-    paper = io.StringIO()
-    with redirect_stderr(paper):
-        logs.configure("info")
-    yield paper
-    logs.configure("debug")
-    structlog.configure(cache_logger_on_first_use=False)
 
 
 def lines(paper: io.StringIO) -> list[dict[str, Any]]:
