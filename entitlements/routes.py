@@ -5,15 +5,11 @@ Basic features and the browser are answered before anything is read, so no fault
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
 import msgspec
 from litestar import Request, Router
-from litestar.connection import ASGIConnection
-from litestar.di import Provide
 from litestar.enums import HttpMethod
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Operation
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
@@ -25,12 +21,12 @@ from entitlements.answers import DecisionAnswer, EntitlementsAnswer
 from entitlements.batch import accounts_to_read, compact, full, judge, settle
 from entitlements.decision import Decision, free_decision, free_reason
 from entitlements.describe import ACCOUNT_QUERY, BATCH_ANSWER, BATCH_BODY, BATCH_QUERY
-from entitlements.facts import Facts, UnknownAccount
-from entitlements.features import FeatureList
+from entitlements.facts import UnknownAccount
 from entitlements.judging import judge as judge_one
 from entitlements.questions import ask, ask_many, plain, plain_pairs
 from entitlements.telling import HAS_IT, READ, answer, named, told_once
 from entitlements.whole import whole
+from entitlements.window import Window, given
 
 _OTHERS = HAS_IT | problem_answers(400, 401, 403, 404, 422, 429, 503)
 
@@ -53,16 +49,7 @@ class _BatchQuestion(Operation):
         self.responses = (self.responses or {}) | cast("Any", {"200": BATCH_ANSWER})
 
 
-class _Window(HTTPRouteHandler):
-    """A route whose guards see the route itself: the framework copies it for each guard of each request."""
-
-    async def authorize_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Ask the guards."""
-        for guard in self.resolve_guards():
-            await cast("Any", guard(connection, self))
-
-
-@_Window(
+@Window(
     "/accounts/{account:str}/entitlements/{feature:str}",
     http_method=READ,
     operation_id=named("getEntitlement"),
@@ -81,7 +68,7 @@ async def entitlement(
     feature: FromPath[str],
 ) -> ASGIResponse:
     """Answer about one feature."""
-    features, facts, at = await _given(request)
+    features, facts, at = await given(request)
     question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     then = question.at or at
     free = free_reason(features, feature, question.channel)
@@ -97,7 +84,7 @@ async def entitlement(
     return answer(request, answers.one(account, question.channel, decision, then, at))
 
 
-@_Window(
+@Window(
     "/accounts/{account:str}/entitlements",
     http_method=READ,
     operation_id=named("getEntitlements"),
@@ -114,13 +101,13 @@ async def entitlements(
     account: FromPath[str],
 ) -> ASGIResponse:
     """Answer about everything."""
-    features, facts, at = await _given(request)
+    features, facts, at = await given(request)
     question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     sealed, _ = await whole(facts, features, question, question.at or at, at)
     return answer(request, sealed)
 
 
-@_Window(
+@Window(
     "/entitlements/check",
     http_method=[HttpMethod.POST],
     status_code=200,
@@ -137,7 +124,7 @@ async def entitlements(
 )
 async def check(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answer a batch."""
-    features, facts, at = await _given(request)
+    features, facts, at = await given(request)
     batch = ask_many(await request.body(), _query(request))
     then = batch.at or at
     settled = settle(features, batch)
@@ -158,13 +145,6 @@ def _query(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     """The query's pairs. Where nothing in it is escaped or said twice, as in almost all, it need only be cut."""
     pairs = plain_pairs(request.scope["query_string"])
     return list(request.query_params.multi_items()) if pairs is None else pairs
-
-
-async def _given(request: Request[Any, Any, Any]) -> tuple[FeatureList, Facts, datetime]:
-    """What the application gives to every question, asked for by name: to put three dependencies into a handler's
-    arguments, the framework starts three tasks for each request, which costs as much as the decision itself."""
-    given = cast("dict[str, Provide]", request.app.dependencies)
-    return await given["features"](), await given["facts"](), await given["at"]()
 
 
 entitlements_router = Router(

@@ -12,9 +12,8 @@ from typing import Any, Final, cast
 
 import msgspec
 import structlog
-from litestar import Request, Response, Router, post
-from litestar.di import NamedDependency
-from litestar.enums import MediaType
+from litestar import Request, Response, Router
+from litestar.enums import HttpMethod, MediaType
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
@@ -33,6 +32,7 @@ from entitlements.features import FeatureList
 from entitlements.ofrep import Flag, OfrepFailure
 from entitlements.questions import Question
 from entitlements.telling import HAS_IT, answer
+from entitlements.window import Window, given
 
 _CODES: Final = {405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type"}
 _STATUSES: Final = {
@@ -71,8 +71,9 @@ class _BulkEvaluation(_Evaluation):
         self.responses = (self.responses or {}) | cast("Any", {"200": OFREP_ANSWER})
 
 
-@post(
+@Window(
     "/flags/{feature:str}",
+    http_method=[HttpMethod.POST],
     status_code=200,
     operation_id="evaluateFlag",
     operation_class=_Evaluation,
@@ -88,11 +89,9 @@ class _BulkEvaluation(_Evaluation):
 async def evaluate_flag(
     request: Request[Any, Any, Any],
     feature: FromPath[str],
-    features: NamedDependency[FeatureList],
-    facts: NamedDependency[Facts],
-    at: NamedDependency[datetime],
 ) -> ASGIResponse:
     """Answer about one feature."""
+    features, facts, at = await given(request)
     question = await _question(request)
     ((_, verdict),) = await _verdicts(features, facts, (feature,), question, at)
     if not isinstance(verdict, Decision):
@@ -100,8 +99,9 @@ async def evaluate_flag(
     return answer(request, ofrep.sealed(ofrep.flag(verdict, question.channel)))
 
 
-@post(
+@Window(
     "/flags",
+    http_method=[HttpMethod.POST],
     status_code=200,
     operation_id="evaluateFlags",
     operation_class=_BulkEvaluation,
@@ -114,13 +114,9 @@ async def evaluate_flag(
     ),
     responses=HAS_IT | _failures(),
 )
-async def evaluate_flags(
-    request: Request[Any, Any, Any],
-    features: NamedDependency[FeatureList],
-    facts: NamedDependency[Facts],
-    at: NamedDependency[datetime],
-) -> ASGIResponse:
+async def evaluate_flags(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answer about every feature."""
+    features, facts, at = await given(request)
     question = await _question(request)
     everything = sorted(features.basic | features.add_ons)
     verdicts = await _verdicts(features, facts, everything, question, at)

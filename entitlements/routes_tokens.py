@@ -1,7 +1,6 @@
 """Signed answers to carry away, and the keys that prove them."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
@@ -16,12 +15,11 @@ from billing.kernel.signing import PublicKeys, SigningKeys
 from billing.kernel.web import QUESTIONS, answer_as, problem_answers, requires
 from entitlements.answers import KEPT_IN_OUTAGE, Sealed, tag_of
 from entitlements.describe import ACCOUNT_QUERY
-from entitlements.facts import Facts
-from entitlements.features import FeatureList
 from entitlements.questions import ask
 from entitlements.telling import HAS_IT, READ, answer, named
 from entitlements.tokens import Tokens
 from entitlements.whole import whole
+from entitlements.window import Window, by_name, given
 
 KEYS_KEPT: Final = 300
 """Seconds for which anybody may keep the published keys: how long before it signs a new key must be published."""
@@ -39,7 +37,7 @@ class _TokenQuestion(Operation):
         self.responses = (self.responses or {}) | cast("Any", {"200": signed})
 
 
-@route(
+@Window(
     "/accounts/{account:str}/entitlements.jwt",
     http_method=READ,
     operation_id=named("getSignedEntitlements"),
@@ -53,15 +51,10 @@ class _TokenQuestion(Operation):
     ),
     responses=HAS_IT | problem_answers(400, 401, 403, 404, 429, 503),
 )
-async def signed_entitlements(
-    request: Request[Any, Any, Any],
-    account: FromPath[str],
-    features: NamedDependency[FeatureList],
-    facts: NamedDependency[Facts],
-    tokens: NamedDependency[Tokens],
-    at: NamedDependency[datetime],
-) -> ASGIResponse:
+async def signed_entitlements(request: Request[Any, Any, Any], account: FromPath[str]) -> ASGIResponse:
     """Answer about everything, signed."""
+    features, facts, at = await given(request)
+    tokens: Tokens = await by_name(request, "tokens")
     question = ask(account, request.query_params.multi_items())
     if question.at is not None:
         fault = Fault("at", "unknown_parameter", "A signed answer is about this moment")
