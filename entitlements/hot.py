@@ -15,17 +15,16 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from billing.kernel.clock import Clock
 from billing.kernel.door import App, Scope, answer_early, dressed
 from billing.kernel.errors import BillingError, Unavailable
-from billing.kernel.keys import Caller, KeyRing
-from billing.kernel.limits import ASK, Limiter
+from billing.kernel.keys import Caller
+from billing.kernel.limits import ASK
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements import answers
 from entitlements.answers import Sealed
 from entitlements.decision import Free, decide_by_facts, free_decision, free_reason
-from entitlements.facts import AccountFacts, Facts
-from entitlements.features import FeatureList
+from entitlements.facts import AccountFacts
+from entitlements.means import Means
 from entitlements.questions import Question, plain
 from entitlements.telling import JSON, reply
 
@@ -51,15 +50,13 @@ _Told = tuple[Sealed, Iterable[tuple[bytes, bytes]]]
 class HotDoor:
     """Stands before the door of an application, which is `app`."""
 
-    def __init__(
-        self, app: App, *, features: FeatureList, facts: Facts, clock: Clock, key_ring: KeyRing, limiter: Limiter
-    ) -> None:
+    def __init__(self, app: App, means: Means) -> None:
         self._app = app
-        self._features = features
-        self._facts = facts
-        self._clock = clock
-        self._key_ring = key_ring
-        self._limiter = limiter
+        self._features = means.features
+        self._facts = means.facts
+        self._clock = means.clock
+        self._key_ring = means.key_ring
+        self._limiter = means.limiter
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer, or pass on."""
@@ -69,9 +66,7 @@ class HotDoor:
         started = perf_counter()
         heard = heard_in(scope["headers"], _HEARD)
         asked = None if heard is None else self._asked(scope, heard)
-        told = None
-        if asked is not None:
-            told = await self._told_strongly(scope, asked) if asked.question.strong else self._told(asked)
+        told = None if asked is None else await self._told(scope, asked)
         if told is None or heard is None:
             await self._app(scope, receive, send)
             return
@@ -96,30 +91,20 @@ class HotDoor:
         caller = self._key_ring.at_hand(authorization, at)
         return _Asked(question, parts[5], caller, at) if caller and caller.may("entitlements:read") else None
 
-    def _told(self, asked: _Asked) -> _Told | None:
-        """The answer and the headers of its limit; None: the typed route must answer."""
-        try:
-            free = free_reason(self._features, asked.feature, asked.question.channel)
-            sealed = _sealed(asked, free, None if free else self._facts.at_hand(asked.question.account))
-        except BillingError:
-            return None
-        except Exception:  # nothing is sent yet: the typed route answers, and tells what is wrong
-            log.exception("hot_door_failed")
-            return None
-        remaining = ASK if sealed is None else self._limiter.at_hand(QUESTIONS, asked.caller.key_id)
-        if sealed is None or remaining == ASK:
-            return None
-        return sealed, () if remaining is None else limit_headers(QUESTIONS, remaining)
-
-    async def _told_strongly(self, scope: Scope, asked: _Asked) -> _Told | None:
-        """The same by the database itself, which is asked only within the limit."""
+    async def _told(self, scope: Scope, asked: _Asked) -> _Told | None:
+        """The answer and the headers of its limit; None: the typed route must answer. What is asked of the database is
+        asked only within the limit."""
         remaining = self._limiter.at_hand(QUESTIONS, asked.caller.key_id)
         if remaining == ASK:
             return None
         scope["state"]["counted"] = remaining
+        question, facts = asked.question, self._facts
         try:
-            free = free_reason(self._features, asked.feature, asked.question.channel)
-            known = None if free else await self._facts.account(asked.question.account, strong=True)
+            free = free_reason(self._features, asked.feature, question.channel)
+            known = None
+            if free is None:
+                account = question.account
+                known = await facts.account(account, strong=True) if question.strong else facts.at_hand(account)
             sealed = _sealed(asked, free, known)
         except Unavailable as fault:
             scope["state"]["unavailable"] = fault

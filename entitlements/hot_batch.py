@@ -14,18 +14,15 @@ import msgspec
 import structlog
 
 from billing.kernel.bodies import LONGEST
-from billing.kernel.clock import Clock
 from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again
 from billing.kernel.errors import BillingError
-from billing.kernel.keys import KeyRing
-from billing.kernel.limits import ASK, Limiter
+from billing.kernel.limits import ASK
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements.answers import CheckResults, CompactResults
 from entitlements.batch import Verdict, compact, full
 from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_by, yes_until
-from entitlements.facts import Facts
-from entitlements.features import FeatureList
 from entitlements.hot import heard_in
+from entitlements.means import Means
 from entitlements.questions import PlainBatch, PlainCheck, plain_many
 from entitlements.snapshot.packed import instant, micros
 from entitlements.telling import kept_by_nobody
@@ -44,15 +41,13 @@ class NotAtHand(Exception):
 class HotBatch:
     """Stands before the door of an application, which is `app`."""
 
-    def __init__(
-        self, app: App, *, features: FeatureList, facts: Facts, clock: Clock, key_ring: KeyRing, limiter: Limiter
-    ) -> None:
+    def __init__(self, app: App, means: Means) -> None:
         self._app = app
-        self._features = features
-        self._facts = facts
-        self._clock = clock
-        self._key_ring = key_ring
-        self._limiter = limiter
+        self._features = means.features
+        self._facts = means.facts
+        self._clock = means.clock
+        self._key_ring = means.key_ring
+        self._limiter = means.limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Any) -> None:
         """Answer, or pass on."""

@@ -68,7 +68,7 @@ async def entitlement(
     feature: FromPath[str],
 ) -> ASGIResponse:
     """Answer about one feature."""
-    features, facts, at = await given(request)
+    features, facts, at = given(request)
     question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     then = question.at or at
     free = free_reason(features, feature, question.channel)
@@ -101,7 +101,7 @@ async def entitlements(
     account: FromPath[str],
 ) -> ASGIResponse:
     """Answer about everything."""
-    features, facts, at = await given(request)
+    features, facts, at = given(request)
     question = plain(account, request.scope["query_string"]) or ask(account, _query(request))
     sealed, _ = await whole(facts, features, question, question.at or at, at)
     return answer(request, sealed)
@@ -124,7 +124,7 @@ async def entitlements(
 )
 async def check(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answer a batch."""
-    features, facts, at = await given(request)
+    features, facts, at = given(request)
     batch = ask_many(await request.body(), _query(request))
     then = batch.at or at
     settled = settle(features, batch)

@@ -91,7 +91,7 @@ async def evaluate_flag(
     feature: FromPath[str],
 ) -> ASGIResponse:
     """Answer about one feature."""
-    features, facts, at = await given(request)
+    features, facts, at = given(request)
     question = await _question(request)
     ((_, verdict),) = await _verdicts(features, facts, (feature,), question, at)
     if not isinstance(verdict, Decision):
@@ -116,7 +116,7 @@ async def evaluate_flag(
 )
 async def evaluate_flags(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answer about every feature."""
-    features, facts, at = await given(request)
+    features, facts, at = given(request)
     question = await _question(request)
     everything = sorted(features.basic | features.add_ons)
     verdicts = await _verdicts(features, facts, everything, question, at)

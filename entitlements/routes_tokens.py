@@ -19,7 +19,7 @@ from entitlements.questions import ask
 from entitlements.telling import HAS_IT, READ, answer, named
 from entitlements.tokens import Tokens
 from entitlements.whole import whole
-from entitlements.window import Window, by_name, given
+from entitlements.window import Window, given
 
 KEYS_KEPT: Final = 300
 """Seconds for which anybody may keep the published keys: how long before it signs a new key must be published."""
@@ -53,8 +53,8 @@ class _TokenQuestion(Operation):
 )
 async def signed_entitlements(request: Request[Any, Any, Any], account: FromPath[str]) -> ASGIResponse:
     """Answer about everything, signed."""
-    features, facts, at = await given(request)
-    tokens: Tokens = await by_name(request, "tokens")
+    features, facts, at = given(request)
+    tokens = cast("Tokens", request.app.state.tokens)
     question = ask(account, request.query_params.multi_items())
     if question.at is not None:
         fault = Fault("at", "unknown_parameter", "A signed answer is about this moment")

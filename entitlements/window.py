@@ -5,11 +5,11 @@ from typing import Any, cast
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
+from entitlements.means import Means
 
 
 class Window(HTTPRouteHandler):
@@ -21,12 +21,8 @@ class Window(HTTPRouteHandler):
             await cast("Any", guard(connection, self))
 
 
-async def given(request: Request[Any, Any, Any]) -> tuple[FeatureList, Facts, datetime]:
-    """What the application gives to every question: the features, who knows the facts, and the request's instant."""
-    return await by_name(request, "features"), await by_name(request, "facts"), await by_name(request, "at")
-
-
-async def by_name(request: Request[Any, Any, Any], name: str) -> Any:
-    """What the application gives by this name. To put it into a handler's arguments, the framework starts a task for
-    each name and request, and three of them cost as much as the decision itself."""
-    return await cast("dict[str, Provide]", request.app.dependencies)[name]()
+def given(request: Request[Any, Any, Any]) -> tuple[FeatureList, Facts, datetime]:
+    """What every question is answered with, and the request's own instant. To put them into a handler's arguments, the
+    framework starts a task for each of them and each request: three cost as much as the decision itself."""
+    means = cast("Means", request.app.state.means)
+    return means.features, means.facts, means.clock.now()

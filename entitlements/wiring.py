@@ -18,6 +18,7 @@ from entitlements.facts import Facts
 from entitlements.features import FeatureList
 from entitlements.hot import HotDoor
 from entitlements.hot_batch import HotBatch
+from entitlements.means import Means
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
 from entitlements.routes_changes import changes_router
@@ -51,35 +52,33 @@ class FrontDesk:
         self.settings = settings
         self.database = database
         self.clock = clock
-        self.key_ring = key_ring
         self.limiter = limiter
         self.public_url = settings.public_url.rstrip("/")
         reader = FactsReader(database)
         self._snapshot = None if settings.snapshot == OFF else Snapshot(reader, database, settings.snapshot)
         self.facts: Facts = self._snapshot or reader
-        self._features = features
+        self._means = Means(features, self.facts, clock, key_ring, limiter)
+        self._keys = read_keys(settings.signing_keys.value)
 
     def given(self) -> dict[str, Any]:
         """What handlers ask for by name, beside session, instant, database and clock."""
-        keys = read_keys(self.settings.signing_keys.value)
-        tokens = Tokens(keys, self.public_url, self.settings.signing_audience)
-        return {"features": self._features, "facts": self.facts, "keys": keys, "tokens": tokens}
+        return {"features": self._means.features, "facts": self.facts, "keys": self._keys}
 
     def state(self) -> dict[str, Any]:
-        """What the kernel's door and guards look up in the application's state."""
-        return {"key_ring": self.key_ring, "limiter": self.limiter, "public_url": self.public_url}
+        """What the kernel's door and guards, and the routes that answer questions, look up in the application's."""
+        tokens = Tokens(self._keys, self.public_url, self.settings.signing_audience)
+        return {
+            "key_ring": self._means.key_ring,
+            "limiter": self.limiter,
+            "public_url": self.public_url,
+            "means": self._means,
+            "tokens": tokens,
+        }
 
     def hang(self, app: Litestar) -> None:
         """Put the doors before the application's router."""
         door = Door(cast("Any", app.asgi_handler), self.public_url)
-        given: dict[str, Any] = {
-            "features": self._features,
-            "facts": self.facts,
-            "clock": self.clock,
-            "key_ring": self.key_ring,
-            "limiter": self.limiter,
-        }
-        hot = HotDoor(HotBatch(door, **given), **given)
+        hot = HotDoor(HotBatch(door, self._means), self._means)
         app.asgi_handler = cast("Any", hot)
 
     @asynccontextmanager

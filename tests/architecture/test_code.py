@@ -18,7 +18,6 @@ BROAD_CATCHES = {
     "billing/kernel/work.py:one_by_one": "one bad piece of work delays no other; it is logged and put off (I24)",
     "billing/worker.py:create_celery.run": "a failing piece of work must not kill the worker; the sweep tries again",
     "entitlements/hot.py:HotDoor._told": "nothing is sent yet: it is logged, and the typed route answers",
-    "entitlements/hot.py:HotDoor._told_strongly": "nothing is sent yet: it is logged, and the typed route answers",
     "entitlements/hot_batch.py:HotBatch._told": "nothing is sent yet: it is logged, and the typed route answers",
     "entitlements/snapshot/keeping.py:Keeping.run": "whatever broke the keeper, it is logged, counted, and begins anew",
     "webhooks/handling.py:_handle": "a poison event delays no other; it is counted, logged and parked (I24)",

@@ -8,7 +8,6 @@ import httpx2
 import pytest
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
 
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
@@ -18,6 +17,7 @@ from billing.kernel.limits import Limiter
 from billing.kernel.web import tell
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
+from entitlements.means import Means
 from entitlements.reader import FactsReader
 from entitlements.routes import entitlements_router
 from tests.entitlements.machines import Machine
@@ -28,17 +28,25 @@ FEATURES = FeatureList(
 NOWHERE = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 
 
-def desk(store: Database, facts: Facts, clock: FixedClock) -> Litestar:
+def desk(store: Database, facts: Facts, clock: FixedClock, limiter: Limiter | None = None) -> Litestar:
     """An application with only this room in it; keys are read from `store`, rights through `facts`."""
     return Litestar(
         route_handlers=[entitlements_router],
-        dependencies={
-            "features": Provide(lambda: FEATURES, sync_to_thread=False),
-            "facts": Provide(lambda: facts, sync_to_thread=False),
-            "at": Provide(clock.now, sync_to_thread=False),
-        },
         exception_handlers={Exception: tell},
-        state=State({"key_ring": KeyRing(store, clock), "limiter": Limiter(None), "public_url": "http://desk.test"}),
+        state=standing(store, facts, clock, limiter),
+    )
+
+
+def standing(store: Database, facts: Facts, clock: FixedClock, limiter: Limiter | None = None) -> State:
+    """What the room looks up in its application."""
+    means = Means(FEATURES, facts, clock, KeyRing(store, clock), limiter or Limiter(None))
+    return State(
+        {
+            "key_ring": means.key_ring,
+            "limiter": means.limiter,
+            "public_url": "http://desk.test",
+            "means": means,
+        }
     )
 
 

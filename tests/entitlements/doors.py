@@ -5,13 +5,10 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.di import Provide
 
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
-from billing.kernel.keys import KeyRing
-from billing.kernel.limits import Limiter
 from billing.kernel.signing import SigningKeys
 from billing.kernel.web import tell
 from entitlements import service
@@ -21,7 +18,7 @@ from entitlements.routes import entitlements_router
 from entitlements.routes_ofrep import ofrep_router
 from entitlements.routes_tokens import signing_keys, tokens_router
 from entitlements.tokens import Tokens
-from tests.entitlements.conftest import FEATURES
+from tests.entitlements.conftest import standing
 
 ISSUER, AUDIENCE = "https://desk.test", "mobile-app"
 MONTH = timedelta(days=30)
@@ -48,19 +45,13 @@ GRANTS: dict[str, list[tuple[Source, int, int | None, EndReason | None]]] = {
 
 def doors(store: Database, facts: FactsReader, clock: FixedClock, keys: SigningKeys) -> Litestar:
     """An application with the plain answers, the signed ones, and OFREP."""
-    tokens = Tokens(keys, ISSUER, AUDIENCE)
-    given: dict[str, Any] = {
-        "features": lambda: FEATURES,
-        "facts": lambda: facts,
-        "keys": lambda: keys,
-        "tokens": lambda: tokens,
-        "at": clock.now,
-    }
+    state = standing(store, facts, clock)
+    state["tokens"] = Tokens(keys, ISSUER, AUDIENCE)
     return Litestar(
         route_handlers=[entitlements_router, tokens_router, signing_keys, ofrep_router],
-        dependencies={name: Provide(each, sync_to_thread=False) for name, each in given.items()},
+        dependencies={"keys": Provide(lambda: keys, sync_to_thread=False)},
         exception_handlers={Exception: tell},
-        state=State({"key_ring": KeyRing(store, clock), "limiter": Limiter(None), "public_url": "http://desk.test"}),
+        state=state,
     )
 
 

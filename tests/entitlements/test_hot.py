@@ -58,11 +58,7 @@ ODD_QUERIES = [
 async def twins(database: Database, clock: FixedClock, at: datetime, key: str) -> Twins:
     """The town behind both doors, with all of it at hand."""
     await settle_town(database, at)
-    facts = Held(FactsReader(database))
-    await facts.read("big", "small", "empty")
-    made = Twins(database, facts, clock)
-    await made.warm(key)
-    return made
+    return await Twins.of_town(database, clock, key)
 
 
 def bearer(key: str) -> tuple[bytes, bytes]:

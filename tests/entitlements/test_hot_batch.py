@@ -87,11 +87,7 @@ async def twins(database: Database, clock: FixedClock, at: datetime, key: str) -
             until=at + timedelta(days=9),
             at=at,
         )
-    facts = Held(FactsReader(database))
-    await facts.read("big", "small", "empty", *FAMILIES)
-    made = Twins(database, facts, clock)
-    await made.warm(key)
-    return made
+    return await Twins.of_town(database, clock, key, *FAMILIES)
 
 
 def a_check(dice: random.Random) -> dict[str, Any]:

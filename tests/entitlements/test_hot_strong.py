@@ -26,11 +26,7 @@ STRONG = PLAIN + b"&consistency=strong"
 async def twins(database: Database, clock: FixedClock, at: datetime, key: str) -> Twins:
     """The town behind both doors, with all of it at hand."""
     await settle_town(database, at)
-    facts = Held(FactsReader(database))
-    await facts.read("big", "small", "empty")
-    made = Twins(database, facts, clock)
-    await made.warm(key)
-    return made
+    return await Twins.of_town(database, clock, key)
 
 
 async def test_a_strong_question_is_answered_at_the_hot_door_by_the_database_alone(

@@ -9,15 +9,15 @@ from litestar import Litestar
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.door import Door
-from billing.kernel.keys import KeyRing
 from billing.kernel.limits import Limiter
 from entitlements.facts import AccountFacts, Only, Span
 from entitlements.hot import HotDoor
 from entitlements.hot_batch import HotBatch
+from entitlements.means import Means
 from entitlements.reader import FactsReader
 from entitlements.snapshot.names import Names
 from entitlements.snapshot.packed import only, pack, spans
-from tests.entitlements.conftest import FEATURES, desk
+from tests.entitlements.conftest import desk
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -87,14 +87,17 @@ class Twins:
         self.typed = _doored(store, facts, clock, limiter)
         self.hot = _doored(store, facts, clock, limiter)
         self.passed = Passed(self.hot.asgi_handler)
-        given: dict[str, Any] = {
-            "features": FEATURES,
-            "facts": facts,
-            "clock": clock,
-            "key_ring": self.hot.state.key_ring,
-            "limiter": self.hot.state.limiter,
-        }
-        self.hot.asgi_handler = cast("Any", HotDoor(HotBatch(self.passed, **given), **given))
+        means = cast("Means", self.hot.state.means)
+        self.hot.asgi_handler = cast("Any", HotDoor(HotBatch(self.passed, means), means))
+
+    @classmethod
+    async def of_town(cls, store: Database, clock: FixedClock, key: str, *more: str) -> "Twins":
+        """The settled town behind both doors, all of its accounts at hand, and these."""
+        facts = Held(FactsReader(store))
+        await facts.read("big", "small", "empty", *more)
+        made = cls(store, facts, clock)
+        await made.warm(key)
+        return made
 
     async def warm(self, key: str) -> None:
         """Let the hot door's keys be read."""
@@ -102,9 +105,7 @@ class Twins:
 
 
 def _doored(store: Database, facts: Held, clock: FixedClock, limiter: Limiter | None) -> Litestar:
-    app = desk(store, cast("Any", facts), clock)
-    app.state.key_ring = KeyRing(store, clock)
-    app.state.limiter = limiter or Limiter(None)
+    app = desk(store, cast("Any", facts), clock, limiter)
     app.asgi_handler = cast("Any", Door(cast("Any", app.asgi_handler), "http://desk.test"))
     return app
 
