@@ -50,12 +50,14 @@ _LAST_OF: Final = """(case when left({key}, 1) = '{kind}' then cast(substr({key}
 _LAST_END, _LAST_BEGUN = (_LAST_OF.format(key="cast(:key as text)", kind=kind) for kind in "eb")
 _ENDED, _BEGUN = (_LAST_OF.format(key="n.swept_key", kind=kind) for kind in "eb")
 _LOCK = text("""
-select seq, seen, swept_until, swept_key, pg_current_snapshot()::text as present,
+select seq, seen, swept_until, swept_key,
     read_at > cast(:at as timestamptz) - cast(:kept as interval) as is_read,
     followed_at > clock_timestamp() - cast(:patience as interval) as was_followed,
     exists (select from pg_stat_activity where datname = current_database() and application_name = :follower)
         as is_followed
 from entitlement_numbering for update skip locked""")
+# Asked once the lock is held: by the statement that takes it, it could be older than what the last holder has seen.
+_PRESENT = text("select pg_current_snapshot()::text")
 _UNSEEN: Final = """c.xid >= pg_snapshot_xmin(cast(cast(:seen as text) as pg_snapshot))
     and not pg_visible_in_snapshot(c.xid, cast(cast(:seen as text) as pg_snapshot))"""
 # What an instant since the last look has changed by itself. A change of that very instant that a write tells of is not
@@ -181,7 +183,7 @@ async def number(session: AsyncSession, at: datetime, most: int = MOST) -> int:
     row = (await session.execute(_LOCK, values)).one_or_none()
     if row is None:
         return 0
-    present = Seen.read(row.present)
+    present = Seen.read((await session.execute(_PRESENT)).scalar_one())
     progress = _Progress(
         row.seq, Seen.read(row.seen), row.swept_until, row.swept_key,
         row.is_followed, bool(row.was_followed), bool(row.is_read),
@@ -219,7 +221,7 @@ async def _writes(session: AsyncSession, progress: _Progress, present: Seen, at:
     """Tell the writes that are visible by now; of very many, those of the transactions that began first."""
     unseen = {"seen": str(progress.seen)}
     nth = await session.scalar(text(_NTH), unseen | {"most": most - 1})
-    target = present if nth is None else present.up_to(int(nth))
+    target = progress.seen.and_then(present, present.beyond if nth is None else int(nth))
     told = (await session.execute(text(_NUMBER), unseen | {"target": str(target), "seq": progress.seq, "at": at})).one()
     progress.seq += told.numbered
     progress.seen = target

@@ -31,11 +31,13 @@ class Seen(msgspec.Struct, frozen=True):
         """Whether what this transaction committed is visible."""
         return xid < self.beyond and xid not in self.running
 
-    def up_to(self, xid: int) -> "Seen":
-        """The same, of transactions no later than this one: a part of what is new, to be done at once."""
-        beyond = min(self.beyond, xid + 1)
-        running = frozenset(each for each in self.running if each < beyond)
-        return Seen(min([*running, beyond]), beyond, running)
+    def and_then(self, later: "Seen", last: int) -> "Seen":
+        """What this view tells, and of a later one the transactions up to `last`: a part of what is new, to be done at once.
+        What was looked at stays so, also where an earlier transaction is only now over."""
+        beyond = max(self.beyond, min(later.beyond, last + 1))
+        open_still = {xid for xid in self.running if xid > last or not later.tells(xid)}
+        running = open_still.union(xid for xid in later.running if self.beyond <= xid < beyond)
+        return Seen(min([*running, beyond]), beyond, frozenset(running))
 
     def is_before(self, other: "Seen") -> bool:
         """Whether this is a view of an earlier time. If what is seen is ahead of the present, the rows were moved to

@@ -162,6 +162,19 @@ async def test_who_finds_another_at_it_leaves_it_to_him(database: Database, at: 
     assert await news_of(database) == [(1, "a1", None, "account_added")]
 
 
+async def test_of_a_great_many_none_is_told_twice_because_an_earlier_transaction_ended_late(
+    database: Database, at: datetime
+) -> None:
+    async with database.begin() as early:
+        await service.put_account(early, "early")  # its transaction has a number now, and is still open
+        await mark(database, "meanwhile")
+        await number(database, at)
+    await mark(database, "late")
+    await mark(database, "last")
+    await number(database, at, most=1)
+    assert [account for _, account, _, _ in await news_of(database)] == ["meanwhile", "early", "late", "last"]
+
+
 async def test_a_great_many_writes_are_told_by_and_by_with_whole_transactions(database: Database, at: datetime) -> None:
     async with database.begin() as held:
         await service.put_account(held, "held")
@@ -227,12 +240,13 @@ def snapshots(draw: st.DrawFn) -> Seen:
     return Seen(min([*running, beyond]), beyond, running)
 
 
-@given(snapshots(), st.integers(10, 60))
-def test_a_part_of_what_is_seen_is_all_of_it_up_to_a_transaction(seen: Seen, last: int) -> None:
-    part = seen.up_to(last)
-    assert [xid for xid in range(70) if part.tells(xid)] == [xid for xid in range(last + 1) if seen.tells(xid)]
-    assert all(part.tells(xid) for xid in range(part.least))
-    assert not part.tells(part.least)
+@given(snapshots(), snapshots(), st.integers(10, 60))
+def test_a_part_of_a_later_view_is_told_beside_all_that_was_seen(seen: Seen, later: Seen, last: int) -> None:
+    both = seen.and_then(later, last)
+    told = [xid for xid in range(70) if seen.tells(xid) or (xid <= last and later.tells(xid))]
+    assert [xid for xid in range(70) if both.tells(xid)] == told
+    assert all(both.tells(xid) for xid in range(both.least))
+    assert not both.tells(both.least)
 
 
 @given(snapshots())
