@@ -32,7 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
         return xid < self.beyond and xid not in self.running
 
     def and_then(self, later: "Seen", last: int) -> "Seen":
-        """What this view tells, and of a later one the transactions up to `last`: a part of what is new, to be done at once.
+        """What this view tells, and of a later one the transactions up to `last`: a part of what is new, to do at once.
         What was looked at stays so, also where an earlier transaction is only now over."""
         beyond = max(self.beyond, min(later.beyond, last + 1))
         open_still = {xid for xid in self.running if xid > last or not later.tells(xid)}
