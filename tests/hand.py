@@ -2,12 +2,12 @@
 
 import itertools
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 import httpx2
 
-from tests.family import WARSAW, Family, instant, morning
+from tests.family import DAY, WARSAW, Family, instant, morning
 
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
 _OFFER = re.compile(r'name="offer" value="([0-9a-f]+)"')
@@ -54,6 +54,12 @@ class Hand:
         now = self.now().astimezone(WARSAW)
         if date(now.year, 4, 1) <= now.date() < date(now.year, 7, 1):
             self.to(morning(date(now.year, 7, 1), 9))
+
+    def end_trial(self, family: Family) -> None:
+        """Let time pass until the trial of the only pupil is over, its end told before it came."""
+        self.to(instant(self.answer(family)["valid_until"]) - DAY)
+        self.drain()
+        self.to(max(self.now(), instant(self.answer(family)["valid_until"])) + timedelta(seconds=1))
 
     # The app's backend
 

@@ -10,9 +10,10 @@ import grimp
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("billing", "webhooks", "entitlements")
 NOT_OURS = frozenset(
-    {".venv", ".git", ".data", ".hypothesis", ".pytest_cache", ".ruff_cache", ".import_linter_cache", "__pycache__"}
-)
-_ARTEFACTS = ("dist", "build", "node_modules")
+    {".venv", ".git", ".data", ".hypothesis", ".pytest_cache", ".ruff_cache", ".import_linter_cache", "__pycache__",
+     "node_modules"}
+)  # fmt: skip
+_ARTEFACTS = ("dist", "build")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

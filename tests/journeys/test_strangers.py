@@ -1,7 +1,7 @@
-"""Programs of strangers, unchanged, against the running product: OpenFeature's own provider, another token library."""
+"""Programs of strangers, unchanged, against the running product: OpenFeature's own provider for Python, another token
+library. The providers of npm are asked in :mod:`tests.journeys.test_strangers_of_npm`."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -18,12 +18,6 @@ from tests.family import Family, instant
 from tests.hand import Hand
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def key(hand: Hand) -> str:
-    """The API key that the sandbox tells everybody."""
-    return str(httpx2.get(f"{hand.url}/sandbox/info", trust_env=False).json()["api_key"])
 
 
 @pytest.fixture
@@ -50,10 +44,7 @@ def test_openfeatures_own_provider_reads_the_trial_its_end_and_the_basic_version
         assert found.flag_metadata.get("valid_until") == plain["valid_until"]
     assert flags.get_boolean_details("messages", False, context(family)).reason == Reason.TARGETING_MATCH
     assert flags.get_boolean_value("messages", False, context(family, channel="web", pupil=None)) is True
-    ends_at = instant(hand.answer(family)["valid_until"])
-    hand.to(ends_at - timedelta(days=1))
-    hand.drain()
-    hand.to(max(hand.now(), instant(hand.answer(family)["valid_until"])) + timedelta(seconds=1))
+    hand.end_trial(family)
     ended = flags.get_boolean_details("messages", True, context(family))
     assert (ended.value, ended.variant, ended.error_code) == (False, "trial_ended", None)
     assert flags.get_boolean_value("grades", False, context(family)) is True
