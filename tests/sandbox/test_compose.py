@@ -1,5 +1,6 @@
 """The files for running it: checked here because nothing else reads them before a machine does (design 7)."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_locked_requirements_have_hashes_and_no_addresses(name: str) -> None:
     pinned = re.findall(r"^[a-z0-9_.\-\[\]]+==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+", text, re.MULTILINE)
     assert len(pinned) == len(re.findall(r"^\S+==", text, re.MULTILINE))
     assert not re.search(r"^--|://", text, re.MULTILINE)
+
+
+def test_what_npm_installs_for_tests_is_locked_by_hashes_without_addresses() -> None:
+    folder = PROJECT / "tests/journeys/openfeature"
+    text = (folder / "package-lock.json").read_text(encoding="utf-8")
+    root, *packages = json.loads(text)["packages"].values()
+    assert root["dependencies"] == json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    for version in (*root["dependencies"].values(), *(each["version"] for each in packages)):
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert all(re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", each["integrity"]) for each in packages)
+    assert "://" not in text
+    assert (folder / ".npmrc").read_text(encoding="utf-8") == "omit-lockfile-registry-resolved=true\n"
 
 
 def test_smaller_sets_of_requirements_pin_what_larger_ones_pin() -> None:
