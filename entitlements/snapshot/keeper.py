@@ -110,23 +110,17 @@ class Keeper(Shelf):
 
     def put_packed(self, account: bytes, packed: bytes) -> None:
         """The same for bytes of `packed.pack` by the names of this shelf, once those are published."""
-        digest = self._hash.copy()
-        digest.update(account)
-        key, check = KEY.unpack(digest.digest())
+        key, check = KEY.unpack(self._digest(account))
         held = packed + CHECK.pack(crc32(packed, check))
         self._lead(key, held if len(held) <= MOST else b"")
 
     def put_many(self, accounts: Sequence[bytes], packed: Sequence[bytes]) -> None:
         """`put_packed` for many accounts, on a shelf that nobody reads yet. Raises Full, OSError."""
-        digests = list[bytes]()
-        for account in accounts:
-            digest = self._hash.copy()
-            digest.update(account)
-            digests.append(digest.digest())
+        digests = b"".join(map(self._digest, accounts))
         start = end = self._end
         self._make_room(len(accounts), start + sum(map(len, packed)) + len(packed) * CHECK.size)
         slots, places, checked, written, replaced = self._slots, self._places, CHECK.pack, list[bytes](), 0
-        for (key, check), body in zip(KEY.iter_unpack(b"".join(digests)), packed, strict=True):
+        for (key, check), body in zip(KEY.iter_unpack(digests), packed, strict=True):
             held = body + checked(crc32(body, check))
             size = len(held)
             if size > MOST:
@@ -145,9 +139,7 @@ class Keeper(Shelf):
 
     def drop(self, account: str) -> None:
         """From now on nothing is known here of this account."""
-        digest = self._hash.copy()
-        digest.update(account.encode())
-        self._lead(KEY.unpack(digest.digest())[0], b"")
+        self._lead(KEY.unpack(self._digest(account.encode()))[0], b"")
 
     def publish_names(self) -> None:
         """Let readers know the features that have a number."""
@@ -163,6 +155,11 @@ class Keeper(Shelf):
         if hasattr(self, "_file"):
             os.close(self._file)
             del self._file
+
+    def _digest(self, account: bytes) -> bytes:
+        digest = self._hash.copy()
+        digest.update(account)
+        return digest.digest()
 
     def _lead(self, key: int, held: bytes) -> None:
         slots = self._slots
