@@ -22,7 +22,7 @@ from tests.benchmarks.seed import PEER_PYTHON, seed, seed_peer, seed_small
 from tests.benchmarks.servers import start
 from tests.benchmarks.tables import Section, placed, render
 
-SECTIONS = ("answers", "rates", "fresh", "standing", "profile", "bursts", "others")
+SECTIONS = ("answers", "rates", "fresh", "standing", "profile", "bursts", *others.PATHS)
 
 
 def main(argv: list[str] | None = None) -> str:
@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> str:
 
 
 def _run(place: Place, only: list[str], *, has_peer: bool) -> list[Section]:
-    sections = _answers(place, only, has_peer=has_peer) if {*only} - {"others"} else []
-    return [*sections, *(asyncio.run(others.sections(place)) if "others" in only else ())]
+    sections = _answers(place, only, has_peer=has_peer) if {*only} - {*others.PATHS} else []
+    return [*sections, *asyncio.run(others.sections(place, only))]
 
 
 def _answers(place: Place, only: list[str], *, has_peer: bool) -> list[Section]:

@@ -3,7 +3,7 @@
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -87,7 +87,10 @@ def versus(found: dict[str, list[Window]]) -> list[Row]:
         Row(
             f"{ours} : {theirs}",
             statistics.median(ratios),
-            {"least–most": f"{min(ratios):.2f}–{max(ratios):.2f}"},
+            {
+                "least–most": f"{min(ratios):.2f}–{max(ratios):.2f}",
+                "with the databases": f"{statistics.median(_ratios(found[theirs], found[ours], _all)):.2f}",
+            },
             goal,
         )
         for ours, theirs, goal in _VERSUS
@@ -96,8 +99,16 @@ def versus(found: dict[str, list[Window]]) -> list[Row]:
     ]
 
 
-def _ratios(base: list[Window], other: list[Window]) -> list[float]:
-    return [one.app / two.app for one, two in zip(base, other, strict=True)]
+def _app(window: Window) -> float:
+    return window.app
+
+
+def _all(window: Window) -> float:
+    return window.app + window.database
+
+
+def _ratios(base: list[Window], other: list[Window], cost: Callable[[Window], float] = _app) -> list[float]:
+    return [cost(one) / cost(two) for one, two in zip(base, other, strict=True)]
 
 
 def at_rates(place: Place, servers: dict[Where, Server], rates: Sequence[int], seconds: float) -> list[Row]:

@@ -13,7 +13,7 @@ _TITLES = {
     ),
     "versus": (
         "Against what others would use",
-        "Ratio: the second's server CPU a request to the first's in the same round; databases are not counted.",
+        "Ratio: the second's server CPU a request to the first's in the same round, without databases and with them.",
     ),
     "rates": ("At fixed rates, open loop", "Latency from when a request was due. Ratio: the floor's p99 to one's own."),
     "fresh": ("From a commit to the answer", "Milliseconds until another process answers what was committed."),
