@@ -107,6 +107,7 @@ def _ping(_: str, n: int) -> bytes:
 
 FLOOR, FULL_FLOOR, COMPACT_FLOOR = "B: constant bytes", "floor of full", "floor of compact"
 ALONE, SMALL = "hot door, desk alone", "the same at 10,000 pupils"
+WHOLE = "whole account"
 HOT, TYPED, ORM, PEER_NAME = "hot door", "typed route", "Litestar + SQLAlchemy ORM", "dj-stripe has_any_active"
 CONTENDERS: tuple[Contender, ...] = (
     Contender(FLOOR, "floor", one, FLOOR),
@@ -116,7 +117,7 @@ CONTENDERS: tuple[Contender, ...] = (
     Contender("hot door, 304", "product", _held, FLOOR),
     Contender(TYPED, "product", _typed, FLOOR, "0.65"),
     Contender("strong: PostgreSQL", "product", _strong, FLOOR, "0.55, ≤ 25 µs database"),
-    Contender("whole account", "product", _whole, FLOOR),
+    Contender(WHOLE, "product", _whole, FLOOR),
     Contender("entitlements.jwt", "product", _jwt, FLOOR),
     Contender("OFREP, one flag", "product", _flag, FLOOR),
     Contender("OFREP, all flags", "product", _flags, FLOOR),
@@ -128,7 +129,7 @@ CONTENDERS: tuple[Contender, ...] = (
     Contender(FULL_FLOOR, "floor", batch("full"), FULL_FLOOR),
     Contender("batch of 100, full", "product", batch("full"), FULL_FLOOR, "0.7"),
 )
-OPEN: tuple[str, ...] = (FLOOR, HOT, TYPED, "strong: PostgreSQL")
+OPEN: tuple[str, ...] = (FLOOR, HOT, TYPED, "strong: PostgreSQL", WHOLE)
 """Those asked at fixed rates."""
 
 
