@@ -1,6 +1,6 @@
 """Django with dj-stripe, asked the way its own documentation tells: does this customer have any active subscription?
 
-Production settings: no debugging, no middleware, connections kept.
+Production settings: no debugging, connections kept; with the middleware that Django gives every new project.
 Its schema, straight from its models: `python -m tests.benchmarks.peers.djstripe_app migrate --run-syncdb`.
 """
 
@@ -15,17 +15,27 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+_DJANGOS = ("contenttypes", "auth", "sessions", "messages")
+
 settings.configure(
     DEBUG=False,
     SECRET_KEY="bench" * 10,
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
-    MIDDLEWARE=[],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ],
     LOGGING_CONFIG=None,
     USE_TZ=True,
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "djstripe"],
-    MIGRATION_MODULES=dict.fromkeys(("contenttypes", "auth", "djstripe")),
+    INSTALLED_APPS=[*(f"django.contrib.{app}" for app in _DJANGOS), "djstripe"],
+    MIGRATION_MODULES=dict.fromkeys((*_DJANGOS, "djstripe")),
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.postgresql",
@@ -48,18 +58,12 @@ from djstripe.models import Customer  # noqa: E402 - models can be loaded only n
 def customer(_: HttpRequest, number: int) -> JsonResponse:
     """One question."""
     active = Customer.objects.get(id=f"cus_{number}").has_any_active_subscription()
-    return _json({"active": active})
-
-
-def _json(told: dict[str, bool]) -> JsonResponse:
-    answer = JsonResponse(told)
-    answer["Content-Length"] = str(len(answer.content))  # or the answer is sent in chunks, for want of a middleware
-    return answer
+    return JsonResponse({"active": active})
 
 
 def ping(_: HttpRequest) -> JsonResponse:
     """Django alone: a view with nothing behind it."""
-    return _json({"active": True})
+    return JsonResponse({"active": True})
 
 
 urlpatterns = [path("customers/<int:number>", customer), path("ping", ping)]
