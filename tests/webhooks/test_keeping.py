@@ -24,7 +24,7 @@ from billing.kernel.errors import Malformed
 from billing.openapi import PLACE
 from tests.benchmarks.place import free_port
 from tests.webhooks.conftest import SECRETS, Door, event, kept
-from webhooks.keeping import PAUSE, Intake
+from webhooks.keeping import HANDLE, PAUSE, Intake
 from webhooks.signature import sign
 from webhooks.translate import Head, head_of
 
@@ -82,6 +82,7 @@ async def test_a_crowd_of_groups_rings_at_once_and_once_more_for_all_that_came_a
         await asyncio.sleep(2 * PAUSE)
         assert 2 <= len(bell.rung) - before <= 2 + (time.perf_counter() - began) / PAUSE
     before = len(bell.rung)
+    assert {*bell.rung} == {HANDLE}
     await intake.keep(head(0), at)
     await intake.keep(head(300, livemode=True), at)
     await asyncio.sleep(2 * PAUSE)
