@@ -31,8 +31,6 @@ def _is_host(name: str) -> bool:
 
 def address_faults(email: str, guardian_email: str | None) -> tuple[Fault, ...]:
     """What is wrong with the addresses of an account."""
-    if is_address(email) and (guardian_email is None or is_address(guardian_email)):
-        return ()
     given = (("/email", email), ("/guardian_email", guardian_email))
     return tuple(
         Fault(pointer, "not_an_address", "This is not an e-mail address")
