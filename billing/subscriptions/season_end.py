@@ -4,11 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, any_, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from billing.kernel.among import among_found
 from billing.subscriptions.tables import SubscriptionRow
 from entitlements import service as desk
 
@@ -24,7 +24,7 @@ def due_to_tell(until: datetime, limit: int) -> Select[UUID, str]:
 
 def planned_all(ids: Select[UUID], at: datetime) -> ReturningUpdate[UUID]:
     """The write by which letters about the ends of these passes are planned."""
-    theirs = SubscriptionRow.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid())))
+    theirs = among_found(SubscriptionRow.id, ids)
     return update(SubscriptionRow).where(theirs).values(end_planned_at=at).returning(SubscriptionRow.id)
 
 

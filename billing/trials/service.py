@@ -5,13 +5,14 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, Uuid, and_, any_, bindparam, func, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Select, and_, bindparam, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from billing.catalog.values import TrialPolicy
 from billing.kernel import audit, outbox
+from billing.kernel.among import among_found
 from billing.kernel.days import day_of, start_of
 from billing.kernel.ids import new_id, public
 from billing.kernel.tokens import pseudonym
@@ -227,7 +228,7 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
 
 def planned_all(ids: Select[UUID]) -> ReturningUpdate[UUID]:
     """The write by which letters that name the present day of each of these trials are planned."""
-    theirs = TrialRow.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid())))
+    theirs = among_found(TrialRow.id, ids)
     return update(TrialRow).where(theirs).values(planned_for=TrialRow.reverts_on).returning(TrialRow.id)
 
 
