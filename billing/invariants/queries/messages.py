@@ -3,6 +3,7 @@
 from typing import Final
 
 from billing.invariants.rules import Query, listed
+from billing.notices.service import CROWDED
 from billing.subscriptions.rules import ENTITLING
 
 MESSAGES: Final = (
@@ -16,9 +17,9 @@ MESSAGES: Final = (
         "I19",
         "a letter that waits though it is due",
         "Nobody sends letters, or this one cannot be sent.",
-        """select account, kind, about, state, fault from letter where state = 'parked' or (state = 'planned'
+        f"""select account, kind, about, state, fault from letter where state = 'parked' or (state = 'planned'
             and due_at < cast(:settled as timestamptz)
-            and (kind not in ('trial_ending', 'season_ending') or tries > 0))""",
+            and (kind not in ({listed(CROWDED)}) or tries > 0))""",
     ),
     Query(
         "I19",
@@ -33,7 +34,7 @@ MESSAGES: Final = (
         "told that the full version ends, and had paid",
         "A letter went out whose reason had gone ten minutes before or more.",
         f"""select l.account, l.day, s.pupil from letter l join subscription s on s.pupil = any(l.pupils)
-            where l.kind in ('trial_ending', 'season_ending') and l.state = 'handed_over'
+            where l.kind in ({listed(CROWDED)}) and l.state = 'handed_over'
             and s.state in ({listed(ENTITLING)})
             and s.created_at < l.handed_over_at - interval '10 minutes' and s.since <= l.day and s.until > l.day""",
     ),
