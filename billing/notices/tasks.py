@@ -1,8 +1,7 @@
 """The work of telling people: planning what the facts call for, and sending what is due."""
 
 from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from functools import partial
 
 from billing.catalog.values import Catalogue
 from billing.kernel.db import Database
@@ -25,9 +24,7 @@ def works(database: Database, office: PostOffice, catalogue: Catalogue) -> tuple
         async with database.begin() as session:
             return await plan_season_endings(session, catalogue, at)
 
-    async def next_season(session: AsyncSession) -> datetime | None:
-        return await next_to_tell(session, catalogue)
-
+    next_season = partial(next_to_tell, catalogue=catalogue)
     return (
         Work(name="letters.plan", queue="notices", next_due=trials.next_to_tell, run=plan),
         Work(name="letters.seasons", queue="notices", next_due=next_season, run=plan_seasons),
