@@ -26,7 +26,7 @@ from billing.kernel.web_pages import Site
 from billing.kernel.work import Doorbell, Work
 from billing.ledger import tasks as ledger
 from billing.notices import tasks as notices
-from billing.notices.compose import Desk
+from billing.notices.compose_desk import Desk
 from billing.notices.mailer import SmtpMailer
 from billing.notices.renewing import consumers
 from billing.notices.sending import PostOffice

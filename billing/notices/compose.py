@@ -9,14 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import Account, find_accounts, new_confirmation
 from billing.activation import service as activation
-from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
 from billing.checkout.documents import Policy, document
 from billing.kernel.days import day_of, last_day_before, last_day_of_term
 from billing.kernel.ids import parse
-from billing.kernel.pages import Seller
 from billing.kernel.speech import speak
 from billing.notices.answering import answer
+from billing.notices.compose_desk import Desk, Told
 from billing.notices.compose_endings import ENDINGS, ending_letter
 from billing.notices.compose_money import KINDS as MONEY
 from billing.notices.compose_money import money_letter
@@ -38,15 +37,6 @@ from billing.payments import refunds
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.rules import LIVE
 from entitlements import service as desk
-
-
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
-    """What every letter needs to know of this place."""
-
-    catalogue: Catalogue
-    seller: Seller
-    public_url: str
-    secret: str
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -102,16 +92,6 @@ async def _confirm(
     url, last = f"{desk_.public_url}/confirm/{token}", last_day_before(person.confirm_by)
     kind = ConfirmGuardian if person.age_band == "under_13" else ConfirmEmail
     return kind(seller=desk_.seller, url=url, valid_until=last)
-
-
-async def _ending(
-    session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime, secrets: list[str]
-) -> Letter:
-    told = await ending_letter(session, row, person, desk_.catalogue, desk_.seller, desk_.public_url, at)
-    if isinstance(told, str):
-        raise Dropped(told)
-    secrets.extend(told.secrets)
-    return told.letter
 
 
 async def _confirmation(
@@ -191,32 +171,31 @@ async def _ended_by_refund(session: AsyncSession, order: str) -> datetime | None
     return max((right.ended_at for right in held if right.state == "refunded" and right.ended_at), default=None)
 
 
-async def _renewal(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, at: datetime, secrets: list[str]
-) -> Letter:
-    told = await renewal_letter(session, row, desk_.catalogue, desk_.seller, desk_.public_url, desk_.secret, at)
-    if isinstance(told, str):
-        raise Dropped(told)
-    secrets.append(told.token)
-    return told.letter
-
-
-async def _money(
-    session: AsyncSession, desk_: Desk, row: LetterRow, _: Account, _at: datetime, _secrets: list[str]
-) -> Letter:
-    told = await money_letter(session, row, desk_.seller, desk_.secret)
-    if isinstance(told, str):
-        raise Dropped(told)
-    return told
-
-
+_Judge = Callable[[AsyncSession, Desk, LetterRow, Account, datetime], Awaitable[Told | str]]
 _Composer = Callable[[AsyncSession, Desk, LetterRow, Account, datetime, list[str]], Awaitable[Any]]
+
+
+def _judged(judge: _Judge) -> _Composer:
+    """What composes letters of which another module judges whether they hold, or for which reason they are dropped."""
+
+    async def compose_judged(
+        session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime, secrets: list[str]
+    ) -> Letter:
+        told = await judge(session, desk_, row, person, at)
+        if isinstance(told, str):
+            raise Dropped(told)
+        secrets.extend(told.secrets)
+        return told.letter
+
+    return compose_judged
+
+
 _COMPOSERS: dict[str, _Composer] = {
     "confirm_email": _confirm,
-    **dict.fromkeys(ENDINGS, _ending),
+    **dict.fromkeys(ENDINGS, _judged(ending_letter)),
     "order_confirmation": _confirmation,
     "payment_failed": _failed,
     "money_returned": _returned,
-    **dict.fromkeys(RENEWALS, _renewal),
-    **dict.fromkeys(MONEY, _money),
+    **dict.fromkeys(RENEWALS, _judged(renewal_letter)),
+    **dict.fromkeys(MONEY, _judged(money_letter)),
 }

@@ -5,18 +5,16 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import Final
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.rules import may_order
 from billing.accounts.service import Account
 from billing.activation import service as activation
 from billing.catalog.rules import offer_at, offer_on
-from billing.catalog.values import Catalogue
 from billing.checkout import showing
 from billing.kernel.days import day_of, last_day_before, start_of
-from billing.kernel.pages import Seller
 from billing.notices import service
+from billing.notices.compose_desk import Desk, Told
 from billing.notices.letters import AccessEnding
 from billing.notices.letters_accounts import Cause, Reader
 from billing.notices.tables import LetterRow
@@ -28,17 +26,9 @@ _CAUSES: Final[dict[str, Cause]] = {service.TRIAL_ENDING: "trial", service.SEASO
 ENDINGS: Final = tuple(_CAUSES)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """A letter that holds, and the secret of its link if it has one."""
-
-    letter: AccessEnding
-    secrets: tuple[str, ...]
-
-
 async def ending_letter(
-    session: AsyncSession, row: LetterRow, person: Account, catalogue: Catalogue, seller: Seller, public_url: str,
-    at: datetime,
-) -> Told | str:  # fmt: skip
+    session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime
+) -> Told | str:
     """The letter, with a link for whoever may order; or the reason why there is nothing to say any more."""
     if row.day is None:
         return "no_day"
@@ -46,19 +36,19 @@ async def ending_letter(
     if isinstance(concerned, str):
         return concerned
     row.pupils = sorted(concerned)
-    reader = _reader(person)
+    catalogue, reader = desk_.catalogue, _reader(person)
     url = expires = None
     secrets: tuple[str, ...] = ()
     if reader != "pupil":
         days = catalogue.order.link_days
         link = await activation.issue(session, person.account, row.pupils, at, days=days, reverts_on=row.day)
         secrets = (link.token,)
-        url, expires = f"{public_url}/activate/{link.token}", last_day_before(link.expires_at)
+        url, expires = f"{desk_.public_url}/activate/{link.token}", last_day_before(link.expires_at)
     offer = offer_at(catalogue, None, at)
     if offer.last_day < row.day:  # what is sold today would be over by then
         offer = offer_on(catalogue, None, row.day)
     letter = AccessEnding(
-        seller=seller,
+        seller=desk_.seller,
         day=row.day,
         pupil_count=len(row.pupils),
         features=showing.names_of(catalogue, catalogue.add_ons, person.locale),

@@ -7,13 +7,14 @@ from typing import Any, Final, cast
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.accounts.service import Account
 from billing.catalog.values import Catalogue
 from billing.checkout import service as checkout
 from billing.checkout import showing_renewal
 from billing.checkout.pages import Interval
 from billing.checkout.showing_renewal import Standing
 from billing.kernel.days import at_hour, day_of, iso
-from billing.kernel.pages import Seller
+from billing.notices.compose_desk import Desk, Told
 from billing.notices.letters import Letter
 from billing.notices.letters_change import RenewalChanged
 from billing.notices.letters_renewals import (
@@ -35,13 +36,6 @@ QUIET_ENDS: Final = frozenset({"asked", "at_provider", "erased", "covered"})
 _TOLD_ELSEWHERE: Final = frozenset({"erased", "over"})
 
 
-class Told(msgspec.Struct, frozen=True):
-    """A letter that holds, and the secret of its link."""
-
-    letter: Letter
-    token: str
-
-
 class Case(msgspec.Struct, frozen=True):
     """What a letter about renewing is made from. `order` are the words that every one of them has."""
 
@@ -56,19 +50,20 @@ def told_by(charge_at: datetime, days: int) -> datetime:
     return at_hour(day_of(charge_at) - timedelta(days=days - 1), 0)
 
 
-async def renewal_letter(
-    session: AsyncSession, row: LetterRow, catalogue: Catalogue, seller: Seller, public_url: str, secret: str,
-    at: datetime,
-) -> Told | str:  # fmt: skip
+async def renewal_letter(session: AsyncSession, desk: Desk, row: LetterRow, _: Account, at: datetime) -> Told | str:
     """The letter; or the reason why there is nothing to say any more."""
     order = await checkout.read_order(session, row.facts["order"])
-    found = await showing_renewal.standing(session, row.facts["order"], catalogue, at)
+    found = await showing_renewal.standing(session, row.facts["order"], desk.catalogue, at)
     if found is None:
         return "not_begun"
-    token = checkout.order_token(secret, order)
-    words = {"seller": seller, "order_number": str(order.number), "url": f"{public_url}/orders/{token}/renewal"}
+    token = checkout.order_token(desk.secret, order)
+    words = {
+        "seller": desk.seller,
+        "order_number": str(order.number),
+        "url": f"{desk.public_url}/orders/{token}/renewal",
+    }
     letter = _MAKERS[row.kind](Case(row, found, words, at))
-    return letter if isinstance(letter, str) else Told(letter, token)
+    return letter if isinstance(letter, str) else Told(letter, (token,))
 
 
 async def renews_on(session: AsyncSession, order: str, catalogue: Catalogue, at: datetime) -> date | None:

@@ -14,7 +14,8 @@ from billing.kernel.db import Database
 from billing.kernel.outbox import MOST_TRIES, backoff
 from billing.kernel.work import one_by_one
 from billing.notices import service
-from billing.notices.compose import Desk, Dropped, Sealed, compose
+from billing.notices.compose import Dropped, Sealed, compose
+from billing.notices.compose_desk import Desk
 from billing.notices.letters import Written
 from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer, Undelivered
 from billing.notices.pacing import take_slots

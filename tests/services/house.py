@@ -26,7 +26,7 @@ from billing.kernel.db import Database
 from billing.kernel.settings import Secret, Settings
 from billing.kernel.work import Work
 from billing.notices import service as notices
-from billing.notices.compose import Desk
+from billing.notices.compose_desk import Desk
 from billing.notices.mailer import Mailer, SmtpMailer
 from billing.notices.sending import PostOffice
 from billing.notices.tasks import works as notice_works
