@@ -2,7 +2,7 @@
 a season's passes (R63)."""
 
 from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,9 +30,10 @@ async def ending_letter(
     session: AsyncSession, desk_: Desk, row: LetterRow, person: Account, at: datetime
 ) -> Told | str:
     """The letter, with a link for whoever may order; or the reason why there is nothing to say any more."""
-    if row.day is None:
+    day = row.day
+    if day is None:
         return "no_day"
-    concerned = await _CONCERNED[row.kind](session, row, at)
+    concerned = await _CONCERNED[row.kind](session, row, day, at)
     if isinstance(concerned, str):
         return concerned
     row.pupils = sorted(concerned)
@@ -41,15 +42,15 @@ async def ending_letter(
     secrets: tuple[str, ...] = ()
     if reader != "pupil":
         days = catalogue.order.link_days
-        link = await activation.issue(session, person.account, row.pupils, at, days=days, reverts_on=row.day)
+        link = await activation.issue(session, person.account, row.pupils, at, days=days, reverts_on=day)
         secrets = (link.token,)
         url, expires = f"{desk_.public_url}/activate/{link.token}", last_day_before(link.expires_at)
     offer = offer_at(catalogue, None, at)
-    if offer.last_day < row.day:  # what is sold today would be over by then
-        offer = offer_on(catalogue, None, row.day)
+    if offer.last_day < day:  # what is sold today would be over by then
+        offer = offer_on(catalogue, None, day)
     letter = AccessEnding(
         seller=desk_.seller,
-        day=row.day,
+        day=day,
         pupil_count=len(row.pupils),
         features=showing.names_of(catalogue, catalogue.add_ons, person.locale),
         basic_features=showing.names_of(catalogue, catalogue.basic, person.locale),
@@ -70,26 +71,26 @@ def _reader(person: Account) -> Reader:
     return "parent" if may_order(person.age_band) else "pupil"
 
 
-async def _of_trials(session: AsyncSession, row: LetterRow, at: datetime) -> Collection[str] | str:
+async def _of_trials(session: AsyncSession, row: LetterRow, day: date, at: datetime) -> Collection[str] | str:
     """The pupils whose trials end on the day, unless it is too late to tell of one of them (R21)."""
-    if row.day is None:
-        return "no_day"
     still = await service.concerned(session, row, at)
-    waiting = [trial for trial in await trials.unbound(session, row.pupils, row.day) if trial.pupil in still]
+    waiting = [trial for trial in await trials.unbound(session, row.pupils, day) if trial.pupil in still]
     if any(at >= trial.told_by for trial in waiting):
         return "too_late"
     return {trial.pupil for trial in waiting} or service.NOBODY
 
 
-async def _of_season(session: AsyncSession, row: LetterRow, at: datetime) -> Collection[str] | str:
+async def _of_season(session: AsyncSession, row: LetterRow, day: date, at: datetime) -> Collection[str] | str:
     """The account's pupils whose passes end on the day, those linked since it was planned among them."""
-    if row.day is None or at >= (end := start_of(row.day)):
+    end = start_of(day)
+    if at >= end:
         return "too_late"
     linked = [link.pupil for link in await desk.links_of(session, row.account)]
     return await season_end.ending_at(session, linked, end) or service.NOBODY
 
 
-_CONCERNED: Final[dict[str, Callable[[AsyncSession, LetterRow, datetime], Awaitable[Collection[str] | str]]]] = {
+_Concerned = Callable[[AsyncSession, LetterRow, date, datetime], Awaitable[Collection[str] | str]]
+_CONCERNED: Final[dict[str, _Concerned]] = {
     service.TRIAL_ENDING: _of_trials,
     service.SEASON_ENDING: _of_season,
 }
