@@ -244,12 +244,6 @@ def due_to_tell(at: datetime, limit: int) -> Select[UUID, str | None, date, date
     )
 
 
-async def to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
-    """Trials whose time to tell has come and is not over, oldest first, locked."""
-    found = await session.execute(due_to_tell(at, limit))
-    return [Waiting(key, pupil or "", day, since, until) for key, pupil, day, since, until in found]
-
-
 async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
     """Trials whose day can no longer be told of in time, locked."""
     query = _waiting().where(TrialRow.told_by <= at)

@@ -16,6 +16,7 @@ from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
 from billing.sandbox.postgres import SUPERUSER
 from billing.trials import service as trials
+from billing.trials.service import Waiting
 from tests.benchmarks.place import Place, Row, cpu_seconds, used
 
 DATABASE = "bench_sweep"
@@ -85,9 +86,9 @@ async def _crowd(database: Database) -> int:
 
 async def _one_by_one(database: Database) -> int:
     async with database.begin() as session:
-        due = await trials.to_tell(session, AT, BATCH)
+        due = (await session.execute(trials.due_to_tell(AT, BATCH))).all()
         for trial in due:
-            await notices.tell_of_trial(session, trial, POLICY, AT)
+            await notices.tell_of_trial(session, Waiting(*trial), POLICY, AT)
         return len(due)
 
 

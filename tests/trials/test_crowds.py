@@ -17,6 +17,7 @@ from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
 from billing.trials import service as trials
 from billing.trials.lines import Line
+from billing.trials.service import Waiting
 from entitlements import service as desk
 from tests.importing.world import TERMS, put_by_import, put_by_routes
 
@@ -83,9 +84,9 @@ async def build(session: AsyncSession, world: World, at: datetime) -> datetime:
 
 async def one_by_one(session: AsyncSession, at: datetime) -> int:
     """Trial after trial, as `tell_of_trial` says of each."""
-    due = await trials.to_tell(session, at, 1)
+    due = (await session.execute(trials.due_to_tell(at, 1))).all()
     for trial in due:
-        await notices.tell_of_trial(session, trial, POLICY, at)
+        await notices.tell_of_trial(session, Waiting(*trial), POLICY, at)
     await session.flush()
     return len(due)
 
