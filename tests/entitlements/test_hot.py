@@ -5,13 +5,10 @@ import json
 import random
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from billing.kernel import logs
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.kernel.keys import FRESH, create_key, revoke_key
@@ -23,6 +20,7 @@ from entitlements.hot import ROUTE
 from entitlements.reader import FactsReader
 from tests.entitlements.doors import GRANTS, settle_town
 from tests.entitlements.twins import Held, Twins, put
+from tests.overheard import counted, lines
 
 pytestmark = pytest.mark.anyio
 
@@ -63,20 +61,6 @@ async def twins(database: Database, clock: FixedClock, at: datetime, key: str) -
 
 def bearer(key: str) -> tuple[bytes, bytes]:
     return b"authorization", f"Bearer {key}".encode()
-
-
-def lines(paper: io.StringIO) -> list[dict[str, Any]]:
-    """What was logged since the last look, without when and how long."""
-    logs.settle()
-    found = [json.loads(line) for line in paper.getvalue().splitlines()]
-    paper.seek(0)
-    paper.truncate()
-    return [{name: value for name, value in line.items() if name not in {"ms", "timestamp"}} for line in found]
-
-
-def counted(method: str, route: str, status: int) -> float:
-    labels = {"method": method, "route": route, "status": str(status)}
-    return REGISTRY.get_sample_value("billing_http_requests_total", labels) or 0.0
 
 
 def odd_question(dice: random.Random, key: str, tags: list[bytes]) -> tuple[str, bytes, list[tuple[bytes, bytes]]]:

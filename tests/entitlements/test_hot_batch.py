@@ -26,8 +26,9 @@ from entitlements.snapshot.names import Names
 from entitlements.snapshot.packed import instant, micros, only, pack, spans
 from tests.entitlements.doors import GRANTS, settle_town
 from tests.entitlements.strategies import ACCOUNTS, PUPILS_OF_ONE, REFS
-from tests.entitlements.test_hot import ID, bearer, counted, lines
+from tests.entitlements.test_hot import ID, bearer
 from tests.entitlements.twins import Answer, Held, Twins, put
+from tests.overheard import counted, lines
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 import pytest
 from litestar import Litestar
-from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from billing.app import create_app
@@ -23,6 +22,7 @@ from billing.kernel.errors import Unavailable
 from billing.wiring import build
 from tests.entitlements.twins import Passed
 from tests.gateway.world import START
+from tests.overheard import counted, lines
 from tests.routes.house import settings_of
 from tests.webhooks.conftest import SECRETS, event, kept, mail_room_of, route_of
 from webhooks.keeping import Intake
@@ -35,6 +35,8 @@ Headers = list[tuple[bytes, bytes]]
 
 ID: Final = (b"x-request-id", b"request-1")
 STAMP: Final = int(START.timestamp())
+PLACES: Final = "exception"
+"""The field of a line that tells through which places a fault went: not the same on both ways."""
 LONG: Final = event(filling="x" * (LONGEST - len(event(filling=""))))
 BIG: Final = event(filling="x" * LONGEST)
 
@@ -71,15 +73,6 @@ class Ways:
 @pytest.fixture
 def ways(database: Database, clock: FixedClock) -> Ways:
     return Ways(database, clock)
-
-
-def lines(paper: io.StringIO) -> list[dict[str, Any]]:
-    """What was logged since the last look, without when, how long, and through which places a fault went."""
-    logs.settle()
-    found = [json.loads(line) for line in paper.getvalue().splitlines()]
-    paper.seek(0)
-    paper.truncate()
-    return [{name: line[name] for name in line if name not in {"ms", "timestamp", "exception"}} for line in found]
 
 
 async def put(app: Litestar, parts: Sequence[bytes | None], headers: Headers, **changes: Any) -> Answer:
@@ -143,7 +136,7 @@ async def test_both_ways_answer_and_keep_the_same_and_tell_the_same_of_it(
     for app in (ways.route, ways.slot):
         answer = await put(app, parts, list(headers))
         rows = [(row.id, row.type, row.body, row.state, row.note, row.due_at) for row in await kept(database)]
-        found.append((answer, lines(told), rows))
+        found.append((answer, lines(told, PLACES), rows))
         async with database.begin() as session:
             await session.execute(text("truncate stripe_event"))
     assert found[0] == found[1]
@@ -166,7 +159,7 @@ async def test_i21_i24_what_the_store_refuses_is_tried_once_and_told_as_the_rout
 ) -> None:
     intake = Refusing(database, fault)
     ways = Ways(database, clock, intake)
-    found = [(await put(app, [event()], signed(event())), lines(told)) for app in (ways.route, ways.slot)]
+    found = [(await put(app, [event()], signed(event())), lines(told, PLACES)) for app in (ways.route, ways.slot)]
     assert found[0] == found[1]
     assert found[0][0][0] == (503 if isinstance(fault, Unavailable) else 500)
     assert (intake.times, ways.passed.times) == (2, 1)
@@ -181,17 +174,13 @@ async def test_a_no_is_logged_with_all_the_time_it_took(
     assert json.loads(told.getvalue())["ms"] >= Refusing.SECONDS * 1000
 
 
-def counted(status: int) -> float:
-    labels = {"method": "POST", "route": ROUTE, "status": str(status)}
-    return REGISTRY.get_sample_value("billing_http_requests_total", labels) or 0.0
-
-
 async def test_an_event_is_counted_once_whichever_way_it_came(ways: Ways) -> None:
-    before = counted(200), counted(400)
+    kinds = [("POST", ROUTE, 200), ("POST", ROUTE, 400)]
+    before = [counted(*kind) for kind in kinds]
     for app in (ways.route, ways.slot):
         await put(app, [event()], signed(event()))
         await put(app, [event()], [ID])
-    assert (counted(200), counted(400)) == (before[0] + 2, before[1] + 2)
+    assert [counted(*kind) for kind in kinds] == [times + 2 for times in before]
 
 
 async def test_the_product_takes_events_in_at_the_slot(

@@ -1,0 +1,24 @@
+"""What the product says of itself meanwhile: the lines of its log, and its count of requests."""
+
+import io
+import json
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from billing.kernel import logs
+
+
+def lines(paper: io.StringIO, *besides: str) -> list[dict[str, Any]]:
+    """What was logged since the last look, without when and how long, nor the fields `besides`."""
+    logs.settle()
+    found = [json.loads(line) for line in paper.getvalue().splitlines()]
+    paper.seek(0)
+    paper.truncate()
+    return [{name: line[name] for name in line if name not in {"ms", "timestamp", *besides}} for line in found]
+
+
+def counted(method: str, route: str, status: int) -> float:
+    """How many requests of this kind were counted by now."""
+    labels = {"method": method, "route": route, "status": str(status)}
+    return REGISTRY.get_sample_value("billing_http_requests_total", labels) or 0.0
