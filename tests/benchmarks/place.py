@@ -24,9 +24,10 @@ from billing.sandbox.valkey import EmbeddedValkey
 CORES = sorted(os.sched_getaffinity(0))
 SERVERS_CORE, OTHERS_CORE = CORES[0], CORES[-1]
 _NANO = 1e-9
+_MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 _POSTGRES = {
     "max_connections": "200",
-    "shared_buffers": "1GB",
+    "shared_buffers": f"{_MEMORY // 4 >> 20}MB",  # as its manual advises
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
     "autovacuum": "off",  # it would work in one contender's window and not in another's

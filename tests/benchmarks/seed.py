@@ -86,6 +86,7 @@ async def _fill(place: Place, name: str, accounts: int) -> None:
         for statement in _OURS:
             await link.execute(statement, accounts, timeout=3600)
         await link.execute("vacuum analyze", timeout=3600)
+        await link.execute("checkpoint", timeout=3600)  # or whoever is measured first writes it out
     finally:
         await link.close()
 
@@ -118,6 +119,7 @@ async def _fill_peer(place: Place) -> None:
         await link.execute(_PEERS[0], place.accounts, timeout=3600)
         await link.execute(_PEERS[1], place.accounts, msgspec.json.encode(_SUBSCRIPTION).decode(), timeout=3600)
         await link.execute("vacuum analyze", timeout=3600)
+        await link.execute("checkpoint", timeout=3600)  # or whoever is measured first writes it out
     finally:
         await link.close()
 
