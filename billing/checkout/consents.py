@@ -48,14 +48,17 @@ def keep(session: AsyncSession, order: OrderRow, offer: Offer, accepted: Accepte
             at=at,
         )
     for kind, text, given in rows:
-        session.add(
-            ConsentRow(
-                id=new_id(at),
-                order_id=order.id,
-                kind=kind,
-                text_hash=text,
-                version=accepted.terms_version,
-                given=given,
-                at=at,
-            )
-        )
+        _keep(session, order, kind, text, accepted.terms_version, at, given=given)
+
+
+def keep_wish(session: AsyncSession, order: OrderRow, accepted: Accepted, at: datetime) -> None:
+    """What a later click says of the early start, beside what was said before (R43)."""
+    text, given = accepted.start_now_hash, accepted.start_now
+    _keep(session, order, "start_now", text, accepted.terms_version, at, given=given)
+
+
+def _keep(
+    session: AsyncSession, order: OrderRow, kind: str, text: str, version: str, at: datetime, *, given: bool
+) -> None:
+    key = new_id(at)
+    session.add(ConsentRow(id=key, order_id=order.id, kind=kind, text_hash=text, version=version, given=given, at=at))

@@ -97,6 +97,7 @@ async def reserve_order(
     """The one open order of this account for these pupils and season, made now or found (R34); locked.
 
     An open order whose offer does not stand any more is closed and a new one made, unless its money may be under way.
+    Of one that is not paid, the last click says whether to start at once (R43).
     """
     offer = sale.offer
     if offer is None:
@@ -111,6 +112,8 @@ async def reserve_order(
     )
     row = (await session.scalars(query.with_for_update())).one_or_none()
     if row is not None and (row.state == "pending" or is_for(row, offer) or _is_payable(row, at)):
+        if row.state == "incomplete" and is_for(row, offer) and row.start_now != accepted.start_now:
+            _wish_again(session, row, offer, catalogue, accepted, at)
         return row
     if row is not None:
         close(session, row, "expired", at)
@@ -140,6 +143,15 @@ async def _new_order(
     consents.keep(session, row, offer, accepted, at)
     audit.record(session, at, "order.made", order_id(row), account=row.account, after="incomplete", total=row.total)
     return row
+
+
+def _wish_again(
+    session: AsyncSession, row: OrderRow, offer: Offer, catalogue: Catalogue, accepted: Accepted, at: datetime
+) -> None:
+    row.start_now = accepted.start_now
+    row.waits_days = rules.waits_days(catalogue.order, offer, start_now=accepted.start_now)
+    consents.keep_wish(session, row, accepted, at)
+    audit.record(session, at, "order.wish_changed", order_id(row), account=row.account, start_now=accepted.start_now)
 
 
 def is_for(row: OrderRow, offer: Offer) -> bool:

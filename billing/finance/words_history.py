@@ -31,6 +31,7 @@ ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "letter.bounced": ("list nie doszedł", "letter bounced"),
     "letter.dropped": ("list zaniechany", "letter dropped"),
     "order.made": ("złożono zamówienie", "order made"),
+    "order.wish_changed": ("zmieniono życzenie wcześniejszego startu", "wish for an early start changed"),
     "order.page_opened": ("otwarto stronę płatności", "payment page opened"),
     "order.moved": ("zmiana stanu zamówienia", "order moved"),
     "order.paid": ("zamówienie opłacone", "order paid"),

@@ -56,6 +56,30 @@ async def test_r44_who_asks_for_an_early_start_has_it_there_too(waiting: House) 
     await check(waiting)
 
 
+@pytest.mark.parametrize("last", [True, False])
+async def test_r34_r43_of_an_open_order_the_last_click_says_whether_to_start_at_once(
+    waiting: House, *, last: bool
+) -> None:
+    waiting.stand_at(warsaw("2026-11-21"))
+    await parent(waiting, "anna", "p1")
+    token = await waiting.token("anna", "p1")
+    pages: list[str] = []
+    for minute, wish in enumerate((last, not last, last, last)):
+        waiting.stand_at(warsaw("2026-11-21") + timedelta(minutes=minute))
+        pages.append(await waiting.click(token, start_now=wish))
+    assert len({*pages}) == 1, "it is one order, and one page to pay on"
+    said = await waiting.rows("select kind, given from consent order by kind, id")
+    assert [tuple(row) for row in said] == [
+        *(("start_now", wish) for wish in (last, not last, last)),
+        ("terms", True),
+    ]
+    await waiting.pay(pages[-1])
+    await waiting.settle()
+    assert (await waiting.answer("anna", "p1")).allowed is last
+    assert (await waiting.answer("anna", "p1", BEGINS)).allowed
+    await check(waiting)
+
+
 async def test_r44_where_passes_do_not_wait_it_begins_at_once_and_nothing_is_kept(house: House) -> None:
     order = await paid(house, "2026-11-21", start_now=False)
     assert (await house.answer("anna", "p1")).reason == "paid"

@@ -72,7 +72,7 @@ async def order_seen(session: AsyncSession, key: UUID) -> OrderSeen | None:
     targets = [name, *(public("ref", refund.id) for refund in refunds)]
     intents = select(IntentRow).where(IntentRow.target.in_(targets)).order_by(IntentRow.id)
     passes = select(SubscriptionRow).where(SubscriptionRow.order_id == name).order_by(SubscriptionRow.id)
-    consents = select(ConsentRow).where(ConsentRow.order_id == key).order_by(ConsentRow.kind)
+    consents = select(ConsentRow).where(ConsentRow.order_id == key).order_by(ConsentRow.kind, ConsentRow.id)
     return OrderSeen(
         name=name,
         order=order,
