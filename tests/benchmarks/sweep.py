@@ -25,6 +25,8 @@ AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
 MOST_DUE = 200_000
 BATCH = 200
 OURS, ORM = "planned by the crowd", "planned one by one, 200 in a transaction"
+# As the product's own are: what came later has the greater one.
+_ID = "cast(lpad(to_hex(1790000000000 + n), 12, '0') || '7' || substr(md5(cast(n as text)), 2, 19) as uuid)"
 _SEED = (
     """insert into account (account, email, locale, kind, age_band, created_at, confirmed_at, first_confirmed_at)
     select 'a-' || n, 'p' || n || '@example.pl', 'pl', 'guardian', 'adult', since, since, since
@@ -33,12 +35,12 @@ _SEED = (
     "insert into entitlement_pupil select 'p-' || n from asked, generate_series(0, total - 1) n",
     """insert into entitlement_link (account, pupil, linked_at) select 'a-' || n, 'p-' || n, since
     from asked, generate_series(0, total - 1) n""",
-    """insert into entitlement_grant (id, pupil, source, origin, features, since, until, bound, created_at)
-    select gen_random_uuid(), 'p-' || n, 'trial', 'trl_' || n, '{messages}', since, until, false, since
+    f"""insert into entitlement_grant (id, pupil, source, origin, features, since, until, bound, created_at)
+    select {_ID}, 'p-' || n, 'trial', 'trl_' || n, '{{messages}}', since, until, false, since
     from asked, generate_series(0, total - 1) n""",
-    """insert into trial (id, season, season_ends, pupil, pupil_hash, starts_at, reverts_on, ends_at, told_by,
+    f"""insert into trial (id, season, season_ends, pupil, pupil_hash, starts_at, reverts_on, ends_at, told_by,
         tell_from, prolongations)
-    select gen_random_uuid(), '2026/27', '2027-08-31', 'p-' || n, sha256(cast('p-' || n as bytea)), since,
+    select {_ID}, '2026/27', '2027-08-31', 'p-' || n, sha256(cast('p-' || n as bytea)), since,
         cast(ends as date), ends, ends - interval '7 days', ends - interval '10 days', 0
     from (select n, since, until + case when n < due then interval '0' else interval '60 days' end as ends
         from asked, generate_series(0, total - 1) n) made""",
