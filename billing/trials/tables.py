@@ -28,12 +28,13 @@ class TrialRow(Base):
         Index("ix_trial_pupil", "pupil"),
         Index("ix_trial_told_by", "told_by", "id", postgresql_where=_WAITING),
         Index("ix_trial_to_tell", "tell_from", "id", postgresql_where=_UNPLANNED),
+        Index("ix_trial_season_ends", "season_ends", postgresql_where="ended_at is not null"),
         Index("ix_trial_unannounced", "ends_at", postgresql_where="ended_at is null and bound_at is not null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     season: Mapped[str]
-    season_ends: Mapped[date] = mapped_column(index=True)
+    season_ends: Mapped[date]
     pupil: Mapped[str | None]
     pupil_hash: Mapped[bytes]
     starts_at: Mapped[datetime]
