@@ -19,7 +19,7 @@ from billing.notices.letters import AccessEnding
 from billing.notices.letters_accounts import Cause, Reader
 from billing.notices.tables import LetterRow
 from billing.subscriptions import season_end
-from billing.trials import service as trials
+from billing.trials import untold
 from entitlements import service as desk
 
 _CAUSES: Final[dict[str, Cause]] = {service.TRIAL_ENDING: "trial", service.SEASON_ENDING: "season"}
@@ -74,7 +74,7 @@ def _reader(person: Account) -> Reader:
 async def _of_trials(session: AsyncSession, row: LetterRow, day: date, at: datetime) -> Collection[str] | str:
     """The pupils whose trials end on the day, unless it is too late to tell of one of them (R21)."""
     still = await service.concerned(session, row, at)
-    waiting = [trial for trial in await trials.unbound(session, row.pupils, day) if trial.pupil in still]
+    waiting = [trial for trial in await untold.of(session, row.pupils, day) if trial.pupil in still]
     if any(at >= trial.told_by for trial in waiting):
         return "too_late"
     return {trial.pupil for trial in waiting} or service.NOBODY

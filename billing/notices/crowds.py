@@ -21,8 +21,8 @@ from billing.kernel.db import wake
 from billing.kernel.ids import new_id
 from billing.notices.service import SEND, TRIAL_ENDING
 from billing.notices.tables import LetterRow
-from billing.trials import service as trials
-from billing.trials.service import Waiting
+from billing.trials import untold
+from billing.trials.untold import Waiting
 from entitlements import crowds as desk
 
 _TIMED: Final = len("01977420-0000-7")
@@ -44,7 +44,7 @@ async def tell_of_plain(
 
 def _told(limit: int, at: datetime, opening: datetime) -> Select[*tuple[Any, ...]]:
     """How many trials were planned, how many letters were written, and a row for each trial that is not plain."""
-    due = trials.due_to_tell(at, limit).cte("due")
+    due = untold.due(at, limit).cte("due")
     reached = _reached(due)
     besides = desk.right_besides_trials(due.c.pupil, at).limit(1).scalar_subquery()
     odd = select(reached.c.id).where(reached.c.is_odd).union(select(due.c.id).where(besides.is_not(None))).cte("odd")
@@ -53,7 +53,7 @@ def _told(limit: int, at: datetime, opening: datetime) -> Select[*tuple[Any, ...
     new = letters(plain, TRIAL_ENDING, at, opening).cte("new")
     is_new = select(new.c.account).where(new.c.account == plain.c.account, new.c.day == plain.c.reverts_on).exists()
     missed = select(plain.c.id).where(~is_new).cte("missed")
-    done = trials.planned_all(select(due.c.id).where(due.c.id.not_in(is_odd), due.c.id.not_in(select(missed.c.id))))
+    done = untold.drop_all(select(due.c.id).where(due.c.id.not_in(is_odd), due.c.id.not_in(select(missed.c.id))))
     made = done.cte("done")
     others = select(due).where(due.c.id.in_(is_odd)).subquery("others")
     counts = select(

@@ -11,6 +11,7 @@ from billing.kernel.outbox import Consumer, Message
 from billing.notices import service
 from billing.notices.crowds import tell_of_plain
 from billing.trials import service as trials
+from billing.trials import untold
 from billing.withdrawals.school_blocks import on_blocks_set
 
 CROWD = 10_000
@@ -19,7 +20,7 @@ _BATCH = 200
 
 async def plan_trial_endings(session: AsyncSession, policy: TrialPolicy, at: datetime) -> int:
     """Give up days that can no longer be told of in time, and plan the telling of those that can (R21)."""
-    late = await trials.too_late_to_tell(session, at, _BATCH)
+    late = await untold.too_late(session, at, _BATCH)
     for row in late:
         day = row.reverts_on
         await trials.prolong(session, row, policy, at)

@@ -21,8 +21,9 @@ from billing.notices.tables import LetterRow
 from billing.subscriptions import charges
 from billing.trials import rules as trial_rules
 from billing.trials import service as trials
+from billing.trials import untold
 from billing.trials.rules import Telling
-from billing.trials.service import Waiting
+from billing.trials.untold import Waiting
 from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
@@ -103,7 +104,7 @@ async def _tell_all(session: AsyncSession, row: Waiting, policy: TrialPolicy, at
             await _plan_ending(session, person, row, policy, at)
         elif row.pupil not in letter.pupils or letter.state in {"dropped", "bounced"}:
             await _add(session, letter, row, policy, at)
-    await trials.planned(session, row)
+    await untold.drop(session, row.id)
     return tuple(_telling(letters.get(account)) for account in people)
 
 
@@ -155,7 +156,7 @@ async def bind_told(
     session: AsyncSession, pupils: Collection[str], day: date, policy: TrialPolicy, at: datetime
 ) -> None:
     """Bind D for those pupils whose accounts were all told in time; who was linked meanwhile is told too (R21)."""
-    for row in await trials.unbound(session, pupils, day):
+    for row in await untold.of(session, pupils, day):
         if at < row.told_by and trial_rules.is_bound(await _tell_all(session, row, policy, at)):
             await trials.bind(session, row, at)
 

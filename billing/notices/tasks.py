@@ -10,7 +10,7 @@ from billing.notices import service
 from billing.notices.planning import plan_trial_endings
 from billing.notices.seasons import next_to_tell, plan_season_endings
 from billing.notices.sending import PostOffice
-from billing.trials import service as trials
+from billing.trials import untold
 
 
 def works(database: Database, office: PostOffice, catalogue: Catalogue) -> tuple[Work, ...]:
@@ -26,7 +26,7 @@ def works(database: Database, office: PostOffice, catalogue: Catalogue) -> tuple
 
     next_season = partial(next_to_tell, catalogue=catalogue)
     return (
-        Work(name="letters.plan", queue="notices", next_due=trials.next_to_tell, run=plan),
+        Work(name="letters.plan", queue="notices", next_due=untold.next_due, run=plan),
         Work(name="letters.seasons", queue="notices", next_due=next_season, run=plan_seasons),
         Work(name=service.SEND, queue="notices", next_due=service.next_letter, run=office.send_due),
     )

@@ -30,7 +30,9 @@ _BEGIN: Final = (
         select trial, :season, :season_ends, pupil, pupil_hash, :at, :reverts_on, :ends_at, :told_by, :tell_from, 0
         from arriving where trial is not null order by pupil
         on conflict on constraint uq_trial_season_pupil_hash do nothing
-        returning id
+        returning id, tell_from
+    ), untold as (
+        insert into trial_to_tell (trial, tell_from) select id, tell_from from begun
     )
     select (select count(*) from begun) as begun, (select count(trial) from arriving) as arrived
     """

@@ -2,41 +2,20 @@
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
-import msgspec
-from sqlalchemy import Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from billing.catalog.values import TrialPolicy
 from billing.kernel import audit, outbox
-from billing.kernel.among import among_found
 from billing.kernel.days import day_of, start_of
 from billing.kernel.ids import new_id, public
 from billing.kernel.tokens import pseudonym
-from billing.trials import rules
+from billing.trials import rules, untold
 from billing.trials.tables import TrialRow
+from billing.trials.untold import Waiting
 from entitlements import service as desk
-
-_IS_WAITING = and_(
-    TrialRow.bound_at.is_(None),
-    TrialRow.pupil.is_not(None),
-    TrialRow.converted_at.is_(None),
-    TrialRow.staff_since.is_(None),
-)
-_IS_UNPLANNED = and_(_IS_WAITING, TrialRow.planned_for.is_distinct_from(TrialRow.reverts_on))
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A trial that waits for its day to be told of, from `tell_from` until before `told_by`. Its row is locked."""
-
-    id: UUID
-    pupil: str
-    reverts_on: date
-    tell_from: datetime
-    told_by: datetime
 
 
 def origin(row: TrialRow) -> str:
@@ -74,6 +53,7 @@ async def start_trial(
         .returning(TrialRow)
     )
     if made is not None:
+        await untold.put(session, made)
         audit.record(session, at, "trial.started", origin(made), after="running", reverts_on=str(made.reverts_on))
         outbox.put(session, "trial.started", at, trial=origin(made), pupil=pupil)
         await _grant(session, made, features, at)
@@ -160,7 +140,7 @@ async def reopen(session: AsyncSession, pupils: Collection[str], policy: TrialPo
     was told of ends on that day (R21)."""
     for row in await _running(session, pupils, at):
         if row.converted_at is not None:
-            row.converted_at, row.planned_for = None, None
+            row.converted_at = None
             audit.record(session, at, "trial.reopened", origin(row), before="converted", after="running")
             if row.bound_reason == "converted":
                 row.bound_at = row.bound_reason = None
@@ -175,22 +155,6 @@ async def _running(session: AsyncSession, pupils: Collection[str], at: datetime)
     return list(await session.scalars(query.with_for_update()))
 
 
-async def unbound(session: AsyncSession, pupils: Collection[str], reverts: date) -> list[Waiting]:
-    """Those of the pupils' trials that are planned to end on `reverts` and wait to be told, locked."""
-    query = select(TrialRow).where(_IS_WAITING, TrialRow.pupil.in_(pupils), TrialRow.reverts_on == reverts)
-    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.id).with_for_update())]
-
-
-def _told(row: TrialRow) -> Waiting:
-    return Waiting(row.id, row.pupil or "", row.reverts_on, row.tell_from, row.told_by)
-
-
-async def planned(session: AsyncSession, trial: Waiting) -> None:
-    """Letters that name the trial's present day are planned."""
-    row = await session.get_one(TrialRow, trial.id)
-    row.planned_for = row.reverts_on
-
-
 async def bind(session: AsyncSession, trial: Waiting, at: datetime) -> None:
     """Everybody was told: D holds from now on."""
     row = await session.get_one(TrialRow, trial.id)
@@ -201,6 +165,7 @@ async def bind(session: AsyncSession, trial: Waiting, at: datetime) -> None:
 async def bind_for(session: AsyncSession, row: TrialRow, at: datetime, reason: str) -> None:
     """The grant ends at D with no job running (R20, R131)."""
     row.bound_at, row.bound_reason = at, reason
+    await untold.drop(session, row.id)
     await desk.bind(session, origin(row))
     audit.record(session, at, "trial.bound", origin(row), reason=reason, reverts_on=str(row.reverts_on))
 
@@ -210,6 +175,7 @@ async def prolong(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at
     row = await session.get_one(TrialRow, trial.id)
     if row.prolongations >= policy.most_prolongations:
         row.staff_since = at
+        await untold.drop(session, row.id)
         audit.record(session, at, "trial.staff_task_opened", origin(row), reason="not_told_after_prolongations")
         return
     row.prolongations += 1
@@ -220,48 +186,13 @@ async def _move(session: AsyncSession, row: TrialRow, reverts: date, policy: Tri
     before = row.reverts_on
     for name, value in dates(policy, reverts).items():
         setattr(row, name, value)
-    row.planned_for = None
+    await untold.put(session, row)
     await desk.move_end(session, origin(row), row.ends_at, bound=False)
     if reverts != before:
         audit.record(session, at, "trial.prolonged", origin(row), before=str(before), after=str(reverts))
-
-
-def planned_all(ids: Select[UUID]) -> ReturningUpdate[UUID]:
-    """The write by which letters that name the present day of each of these trials are planned."""
-    theirs = among_found(TrialRow.id, ids)
-    return update(TrialRow).where(theirs).values(planned_for=TrialRow.reverts_on).returning(TrialRow.id)
-
-
-def due_to_tell(at: datetime, limit: int) -> Select[UUID, str | None, date, datetime, datetime]:
-    """Trials whose time to tell has come and is not over, oldest first, to be locked: each row makes a `Waiting`."""
-    columns = TrialRow.id, TrialRow.pupil, TrialRow.reverts_on, TrialRow.tell_from, TrialRow.told_by
-    return (
-        select(*columns)
-        .where(_IS_UNPLANNED, TrialRow.tell_from <= at, TrialRow.told_by > at)
-        .order_by(TrialRow.tell_from, TrialRow.id)
-        .limit(bindparam("limit", limit, literal_execute=True))  # how many there will be is known when it is planned
-        .with_for_update(skip_locked=True)
-    )
-
-
-async def too_late_to_tell(session: AsyncSession, at: datetime, limit: int) -> list[Waiting]:
-    """Trials whose day can no longer be told of in time, locked."""
-    query = _waiting().where(TrialRow.told_by <= at)
-    return [_told(row) for row in await session.scalars(query.order_by(TrialRow.told_by, TrialRow.id).limit(limit))]
-
-
-async def next_to_tell(session: AsyncSession) -> datetime | None:
-    """The earliest instant at which letters must be planned, or a day has become impossible to tell."""
-    first = await session.scalar(select(func.min(TrialRow.tell_from)).where(_IS_UNPLANNED))
-    late = await session.scalar(select(func.min(TrialRow.told_by)).where(_IS_WAITING))
-    return min((instant for instant in (first, late) if instant is not None), default=None)
 
 
 async def postpone(session: AsyncSession, trial: Waiting, policy: TrialPolicy, at: datetime) -> None:
     """One day later: an account was told of this very day before, without this pupil, and a day is told once (I18)."""
     row = await session.get_one(TrialRow, trial.id)
     await _move(session, row, row.reverts_on + timedelta(days=1), policy, at)
-
-
-def _waiting() -> Select[TrialRow]:
-    return select(TrialRow).where(_IS_WAITING).with_for_update(skip_locked=True)

@@ -15,8 +15,8 @@ from billing.migrations.run import upgrade
 from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
 from billing.sandbox.postgres import SUPERUSER
-from billing.trials import service as trials
-from billing.trials.service import Waiting
+from billing.trials import untold
+from billing.trials.untold import Waiting
 from tests.benchmarks.place import Place, Row, cpu_seconds, used
 
 DATABASE = "bench_sweep"
@@ -44,6 +44,7 @@ _SEED = (
         cast(ends as date), ends, ends - interval '7 days', ends - interval '10 days', 0
     from (select n, since, until + case when n < due then interval '0' else interval '60 days' end as ends
         from asked, generate_series(0, total - 1) n) made""",
+    "insert into trial_to_tell select id, tell_from from trial order by id",
 )
 
 
@@ -89,7 +90,7 @@ async def _crowd(database: Database) -> int:
 
 async def _one_by_one(database: Database) -> int:
     async with database.begin() as session:
-        due = (await session.execute(trials.due_to_tell(AT, BATCH))).all()
+        due = (await session.execute(untold.due(AT, BATCH))).all()
         for trial in due:
             await notices.tell_of_trial(session, Waiting(*trial), POLICY, AT)
         return len(due)

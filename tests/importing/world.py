@@ -28,7 +28,8 @@ _STANDING = {
         "pupils": "select pupil, school from entitlement_pupil order by pupil",
         "links": "select * from entitlement_link order by account, pupil",
         "trials": """select season, season_ends, pupil, pupil_hash, starts_at, reverts_on, ends_at, told_by, tell_from,
-            bound_at, converted_at, prolongations, planned_for, staff_since, ended_at from trial order by pupil_hash""",
+            bound_at, converted_at, prolongations, staff_since, ended_at,
+            (select u.tell_from from trial_to_tell u where u.trial = id) as untold from trial order by pupil_hash""",
         "grants": """select g.pupil, source, features, since, until, bound, end_reason, created_at,
             (select t.pupil_hash from trial t where t.pupil = g.pupil and t.starts_at = g.since) as origin
             from entitlement_grant g order by g.pupil, since""",

@@ -24,6 +24,10 @@ BREACHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     ("a right in force whose grant says otherwise", ("delete from entitlement_grant where pupil = 'p2'",)),
     (
+        "letters to be planned for a trial that says otherwise",
+        ("update trial_to_tell set tell_from = tell_from + interval '1 day'",),
+    ),
+    (
         "a trial whose grant says otherwise",
         ("update entitlement_grant set until = until + interval '1 day' where source = 'trial' and pupil = 'p5'",),
     ),

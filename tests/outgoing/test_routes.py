@@ -12,6 +12,7 @@ from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.sandbox.valkey import EmbeddedValkey
 from billing.trials import service as trials
+from billing.trials import untold
 from tests.outgoing.receiver import Receiver
 from tests.outgoing.yard import Yard
 from tests.routes.house import Api, make_keys, opened, settings_of
@@ -121,7 +122,7 @@ async def test_what_a_backend_writes_is_told_to_its_receiver(api: Api, receiver:
     assert "anna@example.pl" not in b"".join(receiver.bodies).decode()
     link = await api.told("PUT", "/v1/accounts/a1/pupils/p1", {"school": "sp5"})
     async with database.begin() as session:
-        (waiting,) = await trials.unbound(session, ("p1",), date.fromisoformat(link["trial"]["reverts_on"]))
+        (waiting,) = await untold.of(session, ("p1",), date.fromisoformat(link["trial"]["reverts_on"]))
         await trials.bind(session, waiting, api.services.clock.now())
     receiver.got.clear()
     await api.told("PUT", "/v1/accounts/a2", {"email": "b@example.pl", "kind": "guardian", "age_band": "adult"})

@@ -67,17 +67,23 @@ async def test_r21_a_pass_that_begins_later_does_not_hide_that_the_trial_ends_be
     assert (await house.answer("anna", "p1", datetime(2027, 6, 30, 22, tzinfo=UTC))).allowed
 
 
+async def end_as_the_others(house: House, pupil: str, tell_from: datetime) -> None:
+    """The pupil's trial ends on D too."""
+    await house.rows_changed(
+        "with moved as (update trial set reverts_on = :day, ends_at = :ends, told_by = :by, tell_from = :from_"
+        " where pupil = :pupil returning id, tell_from)"
+        " update trial_to_tell u set tell_from = moved.tell_from from moved where u.trial = moved.id",
+        day=D, ends=at_hour(D, 0), by=at_hour(date(2026, 9, 24), 0), from_=tell_from, pupil=pupil,
+    )  # fmt: skip
+
+
 async def test_i19_a_pupil_added_while_the_letter_is_with_the_server_is_not_taken_for_told(house: House) -> None:
     await ready(house, "anna")
     pupils_trial = await house.one("select tell_from from trial")
 
     async def a_second_pupil() -> None:
         await house.link("anna", "late")
-        await house.rows_changed(
-            "update trial set reverts_on = :day, ends_at = :ends, told_by = :by, tell_from = :from_ "
-            "where pupil = 'late'",
-            day=D, ends=at_hour(D, 0), by=at_hour(date(2026, 9, 24), 0), from_=pupils_trial,
-        )  # fmt: skip
+        await end_as_the_others(house, "late", pupils_trial)
         async with house.database.begin() as session:
             await plan_trial_endings(session, house.catalogue.trial, house.now)
 
@@ -116,10 +122,7 @@ async def test_r29_a_pupil_added_to_a_bounced_notice_is_pending_too(house: House
     house.misbehave("bounce", "anna@")
     await house.settle()
     await house.link("anna", "late")
-    await house.rows_changed(
-        "update trial set reverts_on = :day, ends_at = :ends, told_by = :by, tell_from = :from_ where pupil = 'late'",
-        day=D, ends=at_hour(D, 0), by=at_hour(date(2026, 9, 24), 0), from_=TELLING,
-    )  # fmt: skip
+    await end_as_the_others(house, "late", TELLING)
     await house.settle()
     assert (await house.answer("anna", "anna-p1")).notice_pending
     assert (await house.answer("anna", "late")).notice_pending

@@ -15,9 +15,9 @@ from billing.kernel.days import at_hour, day_of
 from billing.kernel.db import Database
 from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
-from billing.trials import service as trials
+from billing.trials import untold
 from billing.trials.lines import Line
-from billing.trials.service import Waiting
+from billing.trials.untold import Waiting
 from entitlements import service as desk
 from tests.importing.world import TERMS, put_by_import, put_by_routes
 
@@ -84,7 +84,7 @@ async def build(session: AsyncSession, world: World, at: datetime) -> datetime:
 
 async def one_by_one(session: AsyncSession, at: datetime) -> int:
     """Trial after trial, as `tell_of_trial` says of each."""
-    due = (await session.execute(trials.due_to_tell(at, 1))).all()
+    due = (await session.execute(untold.due(at, 1))).all()
     for trial in due:
         await notices.tell_of_trial(session, Waiting(*trial), POLICY, at)
     await session.flush()
@@ -103,8 +103,8 @@ async def told(session: AsyncSession) -> dict[str, list[tuple[Any, ...]]]:
     asked = {
         "letters": """select account, kind, about, day, pupils, facts, state, due_at, is_paced, tries, sending_since,
             doubts, created_at, handed_over_at, fault, server_answer, attachments from letter""",
-        "trials": """select pupil, reverts_on, planned_for, bound_at, bound_reason, converted_at, prolongations
-            from trial""",
+        "trials": """select pupil, reverts_on, bound_at, bound_reason, converted_at, prolongations, u.tell_from
+            from trial left join trial_to_tell u on u.trial = trial.id""",
         "links": "select * from entitlement_link",
         "grants": "select pupil, source, since, until, bound, end_reason from entitlement_grant",
         "accounts": "select account, bounced_at from account",
@@ -225,7 +225,8 @@ async def test_letters_of_a_crowd_are_rung_for_where_they_may_go_at_once(databas
     for hour, rings in ((23, False), (9, True)):
         async with database.begin() as session:
             await session.execute(text("delete from letter"))
-            await session.execute(text("update trial set planned_for = null"))
+            untold = "insert into trial_to_tell select id, tell_from from trial on conflict do nothing"
+            await session.execute(text(untold))
         bell.rung.clear()
         async with database.begin() as session:
             assert await plan_trial_endings(session, POLICY, at_hour(day_of(first), hour)) == 2

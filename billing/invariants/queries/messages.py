@@ -30,6 +30,13 @@ MESSAGES: Final = (
             where t.bound_reason = 'told' and l.handed_over_at >= t.told_by""",
     ),
     Query(
+        "I19",
+        "letters to be planned for a trial that says otherwise",
+        "They are planned for another day than the trial's, or nobody need be told any more.",
+        """select t.id, u.tell_from, t.tell_from, t.bound_reason from trial_to_tell u join trial t on t.id = u.trial
+            where u.tell_from <> t.tell_from or t.bound_at is not null or t.staff_since is not null""",
+    ),
+    Query(
         "I20",
         "told that the full version ends, and had paid",
         "A letter went out whose reason had gone ten minutes before or more.",
