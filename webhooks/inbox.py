@@ -16,6 +16,8 @@ class EventRow(Base):
     __table_args__ = (
         CheckConstraint("state in ('new', 'done', 'ignored', 'parked')", name="state"),
         Index("ix_stripe_event_due", "due_at", postgresql_where="state = 'new'"),
+        Index("ix_stripe_event_open", "received_at", postgresql_where="state in ('new', 'parked')"),
+        Index("ix_stripe_event_received", "received_at"),
         Index("ix_stripe_event_object", "object_id"),
     )
 

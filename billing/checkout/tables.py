@@ -37,7 +37,7 @@ class OrderRow(Base):
     number: Mapped[int] = mapped_column(Identity(start=100001), unique=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     account: Mapped[str | None] = mapped_column(index=True)
-    link_id: Mapped[UUID]
+    link_id: Mapped[UUID] = mapped_column(index=True)
     pupils: Mapped[list[str]] = mapped_column(ARRAY(Text))
     product: Mapped[str]
     product_name: Mapped[str]

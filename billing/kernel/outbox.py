@@ -48,6 +48,7 @@ class OutboxRow(Base):
     __table_args__ = (
         CheckConstraint("state in ('new', 'done', 'parked')", name="state"),
         Index("ix_outbox_due", "due_at", postgresql_where="state = 'new'"),
+        Index("ix_outbox_parked", "id", postgresql_where="state = 'parked'"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

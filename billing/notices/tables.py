@@ -27,6 +27,7 @@ class LetterRow(Base):
         CheckConstraint("state in ('planned', 'handed_over', 'bounced', 'dropped', 'parked')", name="state"),
         CheckConstraint("(state = 'handed_over') = (handed_over_at is not null)", name="handed_over"),
         Index("ix_letter_due", "due_at", postgresql_where="state = 'planned'"),
+        Index("ix_letter_trouble", "state", "id", postgresql_where="state in ('parked', 'bounced')"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

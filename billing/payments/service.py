@@ -94,7 +94,7 @@ async def unanswered(session: AsyncSession, kind: str, target: str) -> list[Inte
 
 async def first_call_at(session: AsyncSession) -> datetime | None:
     """When the provider was first asked for anything; before that it can have had nothing to tell us."""
-    return await session.scalar(select(func.min(IntentRow.created_at)))
+    return await session.scalar(select(IntentRow.created_at).order_by(IntentRow.id).limit(1))
 
 
 async def intent_of_checkout(session: AsyncSession, session_id: str, reference: str | None) -> Intent | None:

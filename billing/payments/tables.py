@@ -29,7 +29,7 @@ class IntentRow(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
-    target: Mapped[str]
+    target: Mapped[str] = mapped_column(index=True)
     attempt: Mapped[int]
     key: Mapped[str] = mapped_column(unique=True)
     request: Mapped[dict[str, Any]]

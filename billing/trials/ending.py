@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel import audit, outbox
@@ -56,8 +56,10 @@ async def forget_season(session: AsyncSession, at: datetime, limit: int) -> int:
 
 async def next_due(session: AsyncSession) -> datetime | None:
     """The earliest instant at which a trial passes its end, to be closed or announced."""
-    waiting = or_(TrialRow.bound_at.is_not(None), TrialRow.pupil.is_(None))
-    return await session.scalar(select(func.min(TrialRow.ends_at)).where(TrialRow.ended_at.is_(None), waiting))
+    earliest = select(func.min(TrialRow.ends_at))
+    unannounced = earliest.where(TrialRow.ended_at.is_(None), TrialRow.bound_at.is_not(None))
+    unlinked = earliest.where(TrialRow.bound_at.is_(None), TrialRow.pupil.is_(None))
+    return await session.scalar(select(func.least(unannounced.scalar_subquery(), unlinked.scalar_subquery())))
 
 
 async def next_forgotten(session: AsyncSession) -> datetime | None:

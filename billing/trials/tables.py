@@ -24,6 +24,12 @@ class TrialRow(Base):
         Index("ix_trial_pupil", "pupil"),
         Index("ix_trial_told_by", "told_by", "id", postgresql_where=_WAITING),
         Index("ix_trial_season_ends", "season_ends", postgresql_where="ended_at is not null"),
+        Index("ix_trial_unlinked", "ends_at", postgresql_where="bound_at is null and pupil is null"),
+        Index(
+            "ix_trial_staff",
+            "id",
+            postgresql_where="staff_since is not null and bound_at is null and converted_at is null",
+        ),
         Index("ix_trial_unannounced", "ends_at", postgresql_where="ended_at is null and bound_at is not null"),
     )
 

@@ -11,34 +11,11 @@ from billing.invariants import service
 from billing.invariants.queries import QUERIES
 from billing.invariants.rules import NOT_ASKED, named
 from billing.kernel.ids import new_id, public
-from billing.withdrawals import withdrawing
 from tests.invariants.breaches import BREACHES
+from tests.services.healthy import healthy
 from tests.services.house import House
 
 UNGUARDED = "set local session_replication_role = replica"
-
-
-async def healthy(house: House) -> None:
-    """Anna and jan pay for one child, ewa withdraws, ola's bank argues, p5 is on trial."""
-    await house.family("anna", "p1", "p2")
-    await house.family("jan", "p1")
-    urls = [await house.click(await house.token("anna", "p1", "p2")), await house.click(await house.token("jan", "p1"))]
-    for url in urls:
-        await house.pay(url)
-        await house.settle()
-    for account, pupil in (("ewa", "p3"), ("ola", "p4")):
-        await house.family(account, pupil)
-        await house.buy(account, pupil, method="card")
-    terms = withdrawing.terms_of(house.catalogue, house.services.site.secret)
-    declared = withdrawing.Declared(name="Ewa", contact="ewa@rodzice.example")
-    order = await house.one("select order_id from subscription where pupil = 'p3'")
-    async with house.database.begin() as session:
-        await withdrawing.withdraw(session, order, declared, terms, house.now)
-    order = await house.one("select order_id from subscription where pupil = 'p4'")
-    charge = await house.one("select stripe_charge from payment where order_id = :order", order=order)
-    await house.world.control(f"charges/{charge}/dispute", {"outcome": "opened"})
-    await house.family("ela", "p5")
-    await house.advance(house.now + timedelta(hours=1))
 
 
 async def spoken(session: AsyncSession, house: House) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.finance.filters import AuditAsked, pattern_of
@@ -50,23 +50,22 @@ async def events(session: AsyncSession, event: str | None, state: str | None) ->
                    EVENT.c.note)  # fmt: skip
     if event:
         query = query.where(or_(EVENT.c.id == event, EVENT.c.object_id == event))
+    newest = query.order_by(EVENT.c.received_at.desc(), EVENT.c.id).limit(MOST)
     if state:
-        query = query.where(EVENT.c.state == state)
-    parked_first = case((EVENT.c.state == "parked", 0), else_=1)
-    rows = await session.execute(query.order_by(parked_first, EVENT.c.received_at.desc(), EVENT.c.id).limit(MOST))
-    return [EventSeen(*row) for row in rows]
+        return [EventSeen(*row) for row in await session.execute(newest.where(EVENT.c.state == state))]
+    parked = await session.execute(newest.where(EVENT.c.state == "parked"))
+    found = {row.id: EventSeen(*row) for rows in (parked, await session.execute(newest)) for row in rows}
+    return list(found.values())[:MOST]
 
 
 async def letters(session: AsyncSession, state: str | None) -> list[LetterRow]:
     """Letters of a state; without one, those that could not be brought: parked, bounced, or tried in vain so far."""
-    query = select(LetterRow)
-    if state:
-        query = query.where(LetterRow.state == state)
-    else:
-        failed = LetterRow.state.in_(("parked", "bounced"))
-        query = query.where(or_(failed, and_(LetterRow.state == "planned", LetterRow.tries > 0)))
-    parked_first = case((LetterRow.state == "parked", 0), else_=1)
-    return list(await session.scalars(query.order_by(parked_first, LetterRow.id.desc()).limit(MOST)))
+    tried = and_(LetterRow.state == "planned", LetterRow.tries > 0)
+    failed = LetterRow.state == "parked", or_(LetterRow.state == "bounced", tried)
+    wanted = (LetterRow.state == state,) if state else failed
+    newest = select(LetterRow).order_by(LetterRow.id.desc()).limit(MOST)
+    found = [row for which in wanted for row in await session.scalars(newest.where(which))]
+    return found[:MOST]
 
 
 async def letter(session: AsyncSession, key: UUID) -> LetterRow | None:
