@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.activation import service as activation
-from billing.catalog.values import Catalogue, Offer
+from billing.catalog.values import Catalogue
 from billing.checkout import rules, service
 from billing.checkout.fulfilment import apply_checkout, give_for_nothing
 from billing.checkout.renewing_orders import reserve_renewal
@@ -69,13 +69,13 @@ async def place_order(
             if rules.digest(sale, accepted.terms_version) != shown:
                 raise OfferChanged("The offer has changed since the page was opened.")
             order = await service.reserve_order(session, link, sale, catalogue, accepted, place.secret, at)
-            await _reserve_renewal(session, order, sale.offer, catalogue, at)
-            if sale.total == 0:
-                await give_for_nothing(session, order, at)
+            is_same = service.is_for(order, sale, accepted)
+            if is_same:
+                await _complete(session, order, sale, catalogue, at)
         page = f"{place.public_url}/orders/{service.order_token(place.secret, order)}"
         if order.state != "incomplete":
             return page
-        if sale.offer is not None and not service.is_for(order, sale.offer):
+        if not is_same:
             await _take_back(database, gateway, order, at)
             continue
         url = service.payable_url(order, at)
@@ -90,23 +90,22 @@ async def place_order(
     return page
 
 
-async def _reserve_renewal(
-    session: AsyncSession, order: OrderRow, offer: Offer | None, catalogue: Catalogue, at: datetime
+async def _complete(
+    session: AsyncSession, order: OrderRow, sale: rules.Sale, catalogue: Catalogue, at: datetime
 ) -> None:
-    """What renews is agreed to with the order itself, in the same transaction (R64)."""
-    if offer is None or offer.interval is None or not service.is_for(order, offer):
-        return
-    if await renewing.of_order(session, service.order_id(order)) is None:
+    """What belongs to the order itself, in its transaction: that it renews (R64), or that there is nothing to pay."""
+    interval = None if sale.offer is None else sale.offer.interval
+    if interval is not None and await renewing.of_order(session, service.order_id(order)) is None:
         rule = catalogue.renewal
-        reserve_renewal(
-            session, order, interval=offer.interval, grace_days=rule.grace_days,
-            notice_days=min(rule.notice_days(offer.interval)), at=at,
-        )  # fmt: skip
+        notice_days = min(rule.notice_days(interval))
+        reserve_renewal(session, order, interval=interval, grace_days=rule.grace_days, notice_days=notice_days, at=at)
         await session.flush()
+    if sale.total == 0:
+        await give_for_nothing(session, order, at)
 
 
 async def _take_back(database: Database, gateway: Gateway, order: OrderRow, at: datetime) -> None:
-    """Close the page of an order whose price is no longer the one shown (R85), unless it was paid meanwhile."""
+    """Close the page of an order that is no longer what is shown (R45, R85), unless it was paid meanwhile."""
     if order.session_id is not None:
         former = await gateway.expire_checkout(order.session_id, f"expire-{order.session_id}")
         async with database.begin() as session:

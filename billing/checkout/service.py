@@ -111,8 +111,9 @@ async def reserve_order(
         OrderRow.state.in_(rules.OPEN),
     )
     row = (await session.scalars(query.with_for_update())).one_or_none()
-    if row is not None and (row.state == "pending" or is_for(row, offer) or _is_payable(row, at)):
-        if row.state == "incomplete" and is_for(row, offer) and row.start_now != accepted.start_now:
+    is_same = row is not None and is_for(row, sale, accepted)
+    if row is not None and (row.state == "pending" or is_same or _is_payable(row, at)):
+        if row.state == "incomplete" and is_same and row.start_now != accepted.start_now:
             _wish_again(session, row, offer, catalogue, accepted, at)
         return row
     if row is not None:
@@ -154,9 +155,16 @@ def _wish_again(
     audit.record(session, at, "order.wish_changed", order_id(row), account=row.account, start_now=accepted.start_now)
 
 
-def is_for(row: OrderRow, offer: Offer) -> bool:
-    """Whether the order is for what is offered now, at its price."""
-    return (row.product, row.unit_gross) == (offer.product, offer.unit_gross)
+def is_for(row: OrderRow, sale: Sale, accepted: Accepted) -> bool:
+    """Whether the order says all that is offered and accepted now: what and for how much, at which tax rate, on which
+    terms, less what the school blocks (R13, R45, R85)."""
+    offer = sale.offer
+    return offer is not None and (
+        (row.product, row.unit_gross, row.vat_rate_percent, row.vat_method, row.terms_version, *row.features)
+        == (offer.product, offer.unit_gross, offer.vat_rate_percent, offer.vat_method, accepted.terms_version,
+            *offer.features)
+        and row.blocked_features == list(sale.blocked_features)
+    )  # fmt: skip
 
 
 def _sold_until(offer: Offer, catalogue: Catalogue) -> datetime:

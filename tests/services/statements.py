@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ Sent = dict[str, tuple[str, tuple[Any, ...]]]
 
 
 @contextmanager
-def overheard(database: Database) -> Iterator[Sent]:
+def overheard(database: Database) -> Generator[Sent]:
     """The statements of the product from now on; those of tests are not heard."""
     sent: Sent = {}
 
@@ -45,17 +45,17 @@ def _sender() -> str:
     greenlet, whose parent is whoever awaits it."""
     frame: Any = sys._getframe(2)
     parent = greenlet.getcurrent().parent
-    while frame is not None or parent is not None:
-        if frame is None:
+    while True:
+        while frame is None and parent is not None:
             frame, parent = parent.gr_frame, parent.parent
-            continue
+        if frame is None:
+            return ""
         name = frame.f_code.co_filename
         if name.startswith(_PRODUCT) and not any(part in name for part in _NOBODYS):
             return name.removeprefix(_HOME)
         if name.startswith(f"{_HOME}tests/"):
             return ""
         frame = frame.f_back
-    return ""
 
 
 async def read_whole(link: AsyncConnection, statement: str, values: tuple[Any, ...]) -> set[str]:

@@ -19,10 +19,11 @@ from tests.services.invariants import check
 UNTIL = datetime(2027, 6, 30, 22, tzinfo=UTC)
 
 
-def priced(catalogue: Catalogue, gross: int) -> Catalogue:
-    """The catalogue with another price for the same time."""
+def priced(catalogue: Catalogue, gross: int = 4499, vat_rate_percent: int = 23) -> Catalogue:
+    """The catalogue with another price for the same time, or another rate of tax in it."""
     product, *others = catalogue.products
-    prices = tuple(msgspec.structs.replace(price, gross=gross) for price in product.prices)
+    changes = {"gross": gross, "vat_rate_percent": vat_rate_percent}
+    prices = tuple(msgspec.structs.replace(price, **changes) for price in product.prices)
     return msgspec.structs.replace(catalogue, products=(msgspec.structs.replace(product, prices=prices), *others))
 
 
@@ -149,6 +150,38 @@ async def test_r45_what_was_accepted_is_frozen_whatever_changes_afterwards(house
     await house.settle()
     assert await house.rows(frozen) == before
     assert await house.one("select amount from payment") == 4499
+    await check(house)
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=20)], ids=["page open", "page over"])
+@pytest.mark.parametrize("change", ["tax rate", "terms", "school"])
+async def test_r13_r45_r105_an_order_left_lying_is_made_anew_where_what_is_accepted_is_another(
+    house: House, change: str, later: timedelta
+) -> None:
+    await house.register("anna")
+    await house.link("anna", "p1", "sp5")
+    first = await house.click(await house.token("anna", "p1"))
+    await house.advance(house.now + later)
+    given: dict[str, Any] = {}
+    if change == "tax rate":
+        house.catalogue = priced(house.catalogue, vat_rate_percent=24)
+    elif change == "terms":
+        given["terms_version"] = "2027-01"
+    else:
+        async with house.database.begin() as session:
+            await desk.put_school_blocks(session, "sp5", ("messages",), house.now)
+    second = await house.click(await house.token("anna", "p1"), **given)
+    assert second != first
+    assert [amount for status, amount in await sessions(house) if status == "open"] == [4499], "one open page (R34)"
+    await house.pay(second)
+    await house.settle()
+    query = "select state, vat_rate_percent, terms_version, blocked_features from orders order by number"
+    old, new = await house.rows(query)
+    assert (old.state, new.state) == ("expired", "paid")
+    assert (new.vat_rate_percent, new.terms_version, new.blocked_features) == {
+        "tax rate": (24, "2026-11", []), "terms": (23, "2027-01", []), "school": (23, "2026-11", ["messages"]),
+    }[change]  # fmt: skip
+    assert await house.one("select vat_rate_percent from ledger_sale") == new.vat_rate_percent
     await check(house)
 
 
