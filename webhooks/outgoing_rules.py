@@ -165,7 +165,7 @@ def wait_asked(retry_after: str, now: datetime) -> timedelta:
         return min(timedelta(seconds=int(words[:9])), LONGEST_ASKED)
     try:
         until = parsedate_to_datetime(words)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta()
     return min(max(until.replace(tzinfo=until.tzinfo or UTC) - now, timedelta()), LONGEST_ASKED)
 

@@ -1,12 +1,13 @@
 """PostgreSQL: the tables' base, and units of work that commit before anybody is told of their success."""
 
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -29,6 +30,15 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
+
+_ALIVE = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 10,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 4,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 30_000,
+}
+"""How the system finds within half a minute that a server has vanished without a word: its own limits went with it."""
 
 
 Listener = Callable[[frozenset[Any]], None]
@@ -65,6 +75,7 @@ class Database:
             hide_parameters=True,
             connect_args={"server_settings": _LIMITS, "timeout": 5},
         )
+        event.listen(self.engine.sync_engine, "connect", _watch)
         self.doorbell: Doorbell = doorbell or SilentDoorbell()
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._listeners: dict[str, list[Listener]] = {}
@@ -97,3 +108,11 @@ def wake(session: AsyncSession, names: Iterable[str]) -> None:
 def remark(session: AsyncSession, topic: str, remarks: Iterable[Any]) -> None:
     """Let listeners in this process know, once this session has committed; nobody hears of what is rolled back."""
     session.info.setdefault(_REMARKS, {}).setdefault(topic, set()).update(remarks)
+
+
+def _watch(link: Any, _record: Any) -> None:
+    """What asyncpg leaves alone: the socket of a fresh connection over the network."""
+    door = link.driver_connection._transport.get_extra_info("socket")  # noqa: SLF001 - there is no other way to it
+    if door.family != socket.AF_UNIX:
+        for (level, option), value in _ALIVE.items():
+            door.setsockopt(level, option, value)

@@ -96,6 +96,18 @@ class SmtpMailer:
             link.login(unquote(self._url.username), unquote(self._url.password or ""))
         return link
 
+    async def greet(self) -> str:
+        """What the relay says to us once it has let us in. Raises OSError, smtplib.SMTPException."""
+        return await asyncio.to_thread(self._greet)
+
+    def _greet(self) -> str:
+        link = self._connect()
+        try:
+            code, words = link.noop()
+            return f"{code} {words.decode('ascii', 'replace')}"
+        finally:
+            link.close()
+
     def _data(self, link: smtplib.SMTP, message: EmailMessage) -> str:
         """From the final dot on, a lost connection leaves us in doubt."""
         raw = message.as_bytes()

@@ -48,7 +48,6 @@ def told(row: SubscriptionRow, at: datetime, *, buyer: str | None) -> Subscripti
     """A right as `buyer` may see it; None sees what everybody may. Whoever did not buy it reads since when it is over,
     and not why (R78); the end of one that ended early is the instant it ended, for everybody."""
     is_buyer = buyer is not None and row.account == buyer
-    state = rules.state_at(cast("State", row.state), row.until, at)
     state = service.state_at(row, at)
     return SubscriptionOut(
         id=service.subscription_id(row),

@@ -5,7 +5,7 @@ anew. Nothing here ends by a fault: what goes wrong is logged and counted, and t
 """
 
 import errno
-from asyncio import sleep, wait_for
+from asyncio import sleep, timeout, wait_for
 from contextlib import suppress
 from typing import Final
 
@@ -132,7 +132,8 @@ class Keeping:
         ordered = list(accounts)
         for first in range(0, len(ordered), MANY):
             asked = ordered[first : first + MANY]
-            known = await read(self._line, asked)
+            async with timeout(_PATIENCE):
+                known = await read(self._line, asked)
             for account in asked:
                 try:
                     self._put(account, known.get(account))

@@ -27,6 +27,7 @@ _GENERATION, _HEARD = 0, 1
 _PAGE: Final = mmap.PAGESIZE
 _TRIES: Final = 10
 _PRIVATE: Final = 0o077
+_OURS: Final = ("page", "readers", "shelf.*", "writer")
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the machine's shared memory; the folder in it is private
 
 
@@ -55,8 +56,10 @@ def sweep(root: Path) -> None:
 
 
 def _take_away(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink(missing_ok=True)
+    """Delete what is ours, and the folder if there is nothing else in it. Raises OSError where there is."""
+    for name in _OURS:
+        for path in folder.glob(name):
+            path.unlink(missing_ok=True)
     folder.rmdir()
 
 

@@ -2,9 +2,11 @@
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import anyio
@@ -12,11 +14,14 @@ import pytest
 import rich_click as click
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
+from cryptography import x509
 
 from billing.cli import main
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
+from billing.notices.mailer import SmtpMailer
 from billing.sandbox.valkey import EmbeddedValkey
+from tests.certificate import self_signed
 from tests.cli.tool import ROOT, billing, process
 from tests.gateway.world import living
 from tests.webhooks.conftest import event
@@ -203,6 +208,8 @@ def test_a_check_with_everything_down_names_each_and_ends_with_1():
         assert f"FAIL  {name}: " in told.out
     assert "hush" not in told.out + told.err
     assert "Traceback" not in told.err
+    few = billing("check", "--only", "broker", "--only", "clock")
+    assert (few.code, [line.split(":")[0] for line in few.out.splitlines()]) == (1, ["FAIL  clock", "FAIL  broker"])
 
 
 @pytest.mark.slow
@@ -226,6 +233,26 @@ async def test_a_check_with_everything_up_says_ok_and_ends_with_0(
         post.stop()
     assert told.code == 0, told.out + told.err
     assert [line[:4] for line in told.out.splitlines()] == ["ok  "] * 7
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_a_check_speaks_tls_with_a_relay_that_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool
+):
+    shown, trusted = self_signed(tmp_path, x509.IPAddress(IPv4Address("127.0.0.1")))
+    post = Controller(Sink(), hostname="127.0.0.1", port=free_port(), ssl_context=shown)
+    post.start()
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    try:
+        greeting = SmtpMailer(f"smtps://127.0.0.1:{post.port}").greet()
+        if is_trusted:
+            assert (await greeting).startswith("250 ")
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await greeting
+    finally:
+        post.stop()
 
 
 @pytest.mark.slow

@@ -57,6 +57,17 @@ def test_the_last_process_to_leave_takes_everything_away(tmp_path: Path):
     again.close()
 
 
+def test_what_is_not_ours_stays_where_it_is(tmp_path: Path):
+    folder = tmp_path / "a"
+    folder.mkdir(0o700)
+    (folder / "catalog.toml").write_text("ours to keep")
+    place = Place(folder)
+    place.take()
+    place.shelf(place.fresh()).write_bytes(b"x")
+    place.close()
+    assert [path.name for path in folder.iterdir()] == ["catalog.toml"]
+
+
 def test_what_killed_processes_left_in_memory_is_swept_away_and_nothing_that_is_used(tmp_path: Path):
     left, used, others = (
         tmp_path / f"billing-{whose}" for whose in (f"{os.geteuid()}-left", f"{os.geteuid()}-used", "x")

@@ -1,6 +1,46 @@
+"""Units of work, and the connections they go over."""
+
+import asyncio
+import socket
+from typing import Any
+
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from billing.kernel.db import Database
+
+
+async def carried(asking: asyncio.StreamReader, answering: asyncio.StreamWriter) -> None:
+    while data := await asking.read(65536):
+        answering.write(data)
+        await answering.drain()
+    answering.close()
+
+
+async def test_f15_a_server_that_vanishes_without_a_word_is_noticed_by_the_system(database_url: str) -> None:
+    place = make_url(database_url)
+    door = f"{place.query['host']}/.s.PGSQL.5432"
+
+    async def serve(theirs: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        ours, there = await asyncio.open_unix_connection(door)
+        await asyncio.gather(carried(theirs, there), carried(ours, back))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        far = place.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+        for url, is_far in ((far, True), (database_url, False)):
+            database = Database(url)
+            async with database.engine.connect() as link:
+                assert (await link.execute(text("select 1"))).scalar_one() == 1
+                raw: Any = (await link.get_raw_connection()).driver_connection
+                held = raw._transport.get_extra_info("socket")
+                assert bool(held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is is_far
+                if is_far:
+                    patience = [held.getsockopt(socket.IPPROTO_TCP, option) for option in (
+                        socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)]  # fmt: skip
+                    assert patience[0] + patience[1] * patience[2] <= 30
+                    assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            await database.close()
 
 
 async def test_a_unit_of_work_commits_at_its_end(database: Database) -> None:

@@ -4,17 +4,12 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from billing.kernel.clock import SystemClock
+from tests.certificate import self_signed
 from tests.outgoing.receiver import OK, receiving
 from webhooks.outgoing_post import IN_ALL, Post, resolve
 from webhooks.outgoing_rules import Outcome, Parcel
@@ -43,30 +38,8 @@ class Names:
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """What a server that is `NAME` shows, and what somebody believes who knows it."""
-    folder: Path = tmp_path_factory.mktemp("identity")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = SystemClock().now()
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(private + pem)
-    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    shown.load_cert_chain(folder / "both.pem")
-    return shown, ssl.create_default_context(cadata=pem.decode())
+    shown, pem = self_signed(tmp_path_factory.mktemp("identity"), x509.DNSName(NAME))
+    return shown, ssl.create_default_context(cafile=pem)
 
 
 def post(names: Names, trust: ssl.SSLContext | None = None, *, loopback: bool = True, timeout: float = 2) -> Post:

@@ -102,6 +102,7 @@ NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
         ("1.5", 0), ("soon", 0), ("", 0), ("٣", 0), ("Tue, 01 Sep 2026 12:05:00 GMT", 300),
         ("Tue, 01 Sep 2026 12:05:00 -0000", 300), ("Tue, 01 Sep 2026 11:05:00 GMT", 0),
         ("Tue, 01 Sep 2099 11:05:00 GMT", 86400), ("Tue, 99 Sep 2026 12:05:00 GMT", 0),
+        (f"Tue, 01 Sep {'9' * 20} 12:05:00 GMT", 0), (f"Tue, 01 Sep 2026 12:05:00 +{'9' * 20}", 0),
     ],
 )  # fmt: skip
 def test_what_a_receiver_asks_for_is_given_for_a_day_at_most(said: str, seconds: int) -> None:
