@@ -63,7 +63,8 @@ def complete(app: Litestar) -> Fragment:
     whole = _plain(app.openapi_schema.to_schema())
     handlers = dict(_described(app))
     components = whole["components"]
-    _, exact = msgspec.json.schema_components(_structs(handlers.values()), ref_template=_REFERENCE)
+    structs = _structs(handlers.values())
+    _, exact = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     exact = _plain(exact)
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **exact}.items()))
     components["headers"] = _HEADERS
@@ -71,7 +72,36 @@ def complete(app: Litestar) -> Fragment:
     for path, operations in whole["paths"].items():
         for method, operation in operations.items():
             _complete_operation(operation, method, handlers[path, method.upper()])
+    _require_all(whole, sparse={each.__name__ for each in structs if each.__struct_config__.omit_defaults})
     return whole
+
+
+def _require_all(whole: Fragment, sparse: set[str]) -> None:
+    """What we answer has all its fields, also those with a default; `sparse` are the Structs that leave theirs out."""
+    schemas = whole["components"]["schemas"]
+    operations = [operation for operations in whole["paths"].values() for operation in operations.values()]
+    asked = _reached(schemas, [operation.get("requestBody") for operation in operations])
+    for name in _reached(schemas, [operation["responses"] for operation in operations]) - asked - sparse:
+        if "properties" in schemas[name]:
+            schemas[name]["required"] = list(schemas[name]["properties"])
+
+
+def _reached(schemas: Fragment, start: Any) -> set[str]:
+    """The names of all schemas that something refers to, also by others."""
+    found = set[str]()
+    waiting = [start]
+    while waiting:
+        match waiting.pop():
+            case {"$ref": str(path)} if (name := path.rpartition("/")[2]) in schemas and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+            case dict() as fragment:
+                waiting += cast("Fragment", fragment).values()
+            case list() as fragments:
+                waiting += cast("list[Any]", fragments)
+            case _:
+                pass
+    return found
 
 
 def _plain(fragment: Fragment) -> Fragment:
