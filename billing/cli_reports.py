@@ -39,10 +39,10 @@ def report_deferred(first: str, last: str | None) -> None:
 
     async def read(services: Services) -> list[Deferred]:
         async with services.database.begin() as session:
-            return await reports.deferred(session, since, end)
+            return await told(session, since, end)
 
-    days = with_services(read)
-    entries = days if last is None else reports.by_month(days)
+    told = reports.deferred if last is None else reports.by_month
+    entries = with_services(read)
     table = Table("from", "to", *(Column(name, justify="right") for name in _MONEY))
     for entry in entries:
         money = (entry.sold, entry.undone, entry.earned, entry.deferred)

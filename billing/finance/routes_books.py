@@ -31,7 +31,7 @@ async def show_books(
 ) -> Response[Any]:
     """Deferred revenue by month (R114), refunds by reason (R79), payouts (R112), comparisons with Stripe (I02)."""
     season = season_of(day_of(at), catalogue.season)
-    months = reports.by_month(await reports.deferred(session, season.first_day, season.last_day))
+    months = await reports.by_month(session, season.first_day, season.last_day)
     note_view(session, staff_of(request), "finance:books", at)
     html = pages.show(
         "books.html",

@@ -42,7 +42,7 @@ async def _close(session: AsyncSession, row: LedgerSaleRow, close_at: datetime) 
     on = day_of(close_at) - _ONE_DAY
     service, then = service_of(row), await held(session, row.payment, until=on)
     earned = earned_by(then.net, service, on) - then.earned
-    cause = f"revenue:{row.payment}:{on:%Y-%m}"
+    cause = f"{rules.CLOSING}{row.payment}:{on:%Y-%m}"
     await post(session, cause, row.order_id, rules.recognised(earned), end_of(on) - _LAST_INSTANT, sale=row.payment)
     # A refund of the new month may have come before this closing of the old one; the next closing evens that out.
     is_even = service.is_over(on) and (await held(session, row.payment)).deferred == 0

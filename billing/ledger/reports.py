@@ -1,17 +1,15 @@
 """What the books say of a period: service that is paid and not yet rendered, by day and by month (R114)."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from itertools import groupby
-from operator import attrgetter
 
 import msgspec
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.ledger.service import service_of
-from billing.ledger.spreading import Service, days_between, earned_by
+from billing.ledger.rules import CLOSING
+from billing.ledger.spreading import Service, days_between, earned_by, first_of_next_month
 from billing.ledger.tables import LedgerLineRow, LedgerSaleRow
 
 _ONE_DAY = timedelta(days=1)
@@ -30,89 +28,104 @@ class Deferred(msgspec.Struct, frozen=True, kw_only=True):
     deferred: int
 
 
-class Change(msgspec.Struct, frozen=True):
-    """On a day, the net price of a sale grew (it was sold) or shrank (it was given back)."""
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """On a day, the net price of so many sales of the same service went from one sum to another: they were sold, or
+    something of them was given back."""
 
     on: date
-    amount: int
+    service: Service
+    before: int
+    after: int
+    sales: int
 
 
-class _Day:
-    def __init__(self) -> None:
-        self.sold = self.undone = self.earned = 0
+class _Standing:
+    """Sales as they stand at the end of a day: how many of each service have which net price. Alike ones are counted
+    together, for each is rounded alone and alike ones are rounded alike."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._coming = deque(sorted(changes, key=lambda change: change.on))
+        self._sales: Counter[tuple[Service, int]] = Counter()
+
+    def go_to(self, on: date) -> tuple[int, int]:
+        """Take on what happened until the end of a day; answers what was sold and what was undone meanwhile."""
+        sold = undone = 0
+        while self._coming and self._coming[0].on <= on:
+            change = self._coming.popleft()
+            self._sales[change.service, change.before] -= change.sales
+            self._sales[change.service, change.after] += change.sales
+            sold += change.sales * max(change.after - change.before, 0)
+            undone += change.sales * max(change.before - change.after, 0)
+        self._sales = Counter({held: sales for held, sales in self._sales.items() if sales and held[1]})
+        return sold, undone
+
+    def earned(self, on: date) -> int:
+        """What all of them together have earned by the end of the day they stand at."""
+        return sum(sales * earned_by(net, service, on) for (service, net), sales in self._sales.items())
 
 
 async def deferred(session: AsyncSession, first: date, last: date) -> list[Deferred]:
     """Day by day, both included, as the facts of each day had it; a later refund changes no earlier day."""
-    days: dict[date, _Day] = defaultdict(_Day)
-    open_before = 0
-    for service, changes in await _sales(session, last):
-        open_before += _owed(service, changes, first - _ONE_DAY)
-        _enter(days, service, changes, first, last)
+    return _told(await _changes(session, last), [(on, on) for on in days_between(first, last)])
+
+
+async def by_month(session: AsyncSession, first: date, last: date) -> list[Deferred]:
+    """The same, a line for each month."""
+    return _told(await _changes(session, last), list(_months(first, last)))
+
+
+def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
+    while first <= last:
+        following = first_of_next_month(first)
+        yield first, min(following - _ONE_DAY, last)
+        first = following
+
+
+def _told(changes: list[Change], periods: list[tuple[date, date]]) -> list[Deferred]:
+    """What changes made of periods that follow each other. Only their ends are looked at."""
+    standing = _Standing(changes)
+    day_before = periods[0][0] - _ONE_DAY
+    sold, undone = standing.go_to(day_before)
+    by_then = standing.earned(day_before)
+    owed = sold - undone - by_then
     found: list[Deferred] = []
-    for on in days_between(first, last):
-        day = days[on]
-        open_before += day.sold - day.undone - day.earned
-        entry = Deferred(first=on, last=on, sold=day.sold, undone=day.undone, earned=day.earned, deferred=open_before)
-        found.append(entry)
+    for first, last in periods:
+        sold, undone = standing.go_to(last)
+        by_now = standing.earned(last)
+        earned, by_then = by_now - by_then, by_now
+        owed += sold - undone - earned
+        found.append(Deferred(first=first, last=last, sold=sold, undone=undone, earned=earned, deferred=owed))
     return found
 
 
-def by_month(days: Iterable[Deferred]) -> list[Deferred]:
-    """The same, a line for each month."""
-    months = [list(month) for _, month in groupby(days, key=lambda day: (day.first.year, day.first.month))]
-    return [
-        Deferred(
-            first=month[0].first,
-            last=month[-1].last,
-            sold=sum(day.sold for day in month),
-            undone=sum(day.undone for day in month),
-            earned=sum(day.earned for day in month),
-            deferred=month[-1].deferred,
-        )
-        for month in months
-    ]
-
-
-async def _sales(session: AsyncSession, last: date) -> list[tuple[Service, list[Change]]]:
-    """Each sale with what changed its price until a day, in order."""
-    query = (
-        select(
-            LedgerSaleRow,
-            LedgerLineRow.booked_on,
-            (-func.sum(LedgerLineRow.amount)).label("amount"),
-        )
-        .join(LedgerLineRow, LedgerLineRow.sale == LedgerSaleRow.payment)
-        .where(LedgerLineRow.account.in_(_NET), LedgerLineRow.booked_on <= last)
-        .group_by(LedgerSaleRow.payment, LedgerLineRow.transaction_id, LedgerLineRow.booked_on)
-        .having(func.sum(LedgerLineRow.amount) != 0)  # closing a month moves money between the two, and changes nothing
-        .order_by(LedgerSaleRow.payment, LedgerLineRow.booked_on)
+async def _changes(session: AsyncSession, last: date) -> list[Change]:
+    """What changed the price of sales until a day; alike changes of alike sales are one row."""
+    line, amount = LedgerLineRow, -func.sum(LedgerLineRow.amount)
+    facts = (
+        select(line.sale, line.transaction_id, line.booked_on, amount.label("amount"))
+        .where(line.account.in_(_NET), line.booked_on <= last)
+        .where(~line.cause.startswith(CLOSING))  # moves money between the two, and changes nothing
+        .group_by(line.sale, line.transaction_id, line.booked_on)
+        .having(amount != 0)
+        .subquery()
     )
-    rows = groupby(await session.execute(query), key=attrgetter("LedgerSaleRow"))
-    return [(service_of(sale), [Change(row.booked_on, int(row.amount)) for row in some]) for sale, some in rows]
-
-
-def _enter(days: dict[date, _Day], service: Service, changes: list[Change], first: date, last: date) -> None:
-    for change in changes:
-        if first <= change.on:
-            days[change.on].sold += max(change.amount, 0)
-            days[change.on].undone += max(-change.amount, 0)
-    if service.is_over(first - _ONE_DAY) and changes[-1].on < first:
-        return
-    before = earned_by(_net(changes, first - _ONE_DAY), service, first - _ONE_DAY)
-    for on in days_between(first, last):
-        by_now = earned_by(_net(changes, on), service, on)
-        days[on].earned += by_now - before
-        before = by_now
-
-
-def _net(changes: list[Change], on: date) -> int:
-    return sum(change.amount for change in changes if change.on <= on)
-
-
-def _owed(service: Service, changes: list[Change], on: date) -> int:
-    net = _net(changes, on)
-    return net - earned_by(net, service, on)
+    after = func.sum(facts.c.amount).over(
+        partition_by=facts.c.sale, order_by=(facts.c.booked_on, facts.c.transaction_id)
+    )
+    steps = select(facts.c.sale, facts.c.booked_on, facts.c.amount, after.label("after")).subquery()
+    sale = LedgerSaleRow
+    alike = (steps.c.booked_on, sale.first_day, sale.last_day, sale.ended_on, steps.c.amount, steps.c.after)
+    query = select(*alike, func.count()).join(sale, sale.payment == steps.c.sale).group_by(*alike)
+    return [
+        Change(
+            on=on,
+            service=Service(first_day=first_day, last_day=last_day, ended_on=ended_on),
+            before=int(now - by),
+            after=int(now),
+            sales=sales,
+        )
+        for on, first_day, last_day, ended_on, by, now, sales in await session.execute(query)
+    ]
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,9 @@ CHART: Final[Mapping[LedgerAccount, str]] = {
 }
 """The chart of accounts, and what a balance on each means (published in docs/ledger.md)."""
 
+CLOSING: Final = "revenue:"
+"""How the cause of each booking begins that closes a month."""
+
 
 class Line(msgspec.Struct, frozen=True):
     """One side of a posting, in grosz."""
