@@ -48,7 +48,9 @@ def serve(host: str, port: int, only: str | None) -> None:
 
 
 @main.command()
-@click.option("--queue", "queues", multiple=True, help="Only these queues: webhooks, notices, bulk. Default: all.")
+@click.option(
+    "--queue", "queues", multiple=True, help="Only these queues: webhooks, provider, notices, bulk. Default: all."
+)
 @click.option("--concurrency", default=2, show_default=True, type=int)
 def worker(queues: tuple[str, ...], concurrency: int) -> None:
     """Do the work that is due, as the doorbell rings.

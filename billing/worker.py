@@ -1,6 +1,7 @@
 """Celery: the doorbell and who answers it. Messages carry the name of a piece of work, nothing else (S72).
 
-    queue webhooks   outbox.relay, webhooks.handle, checkout.sweep, refunds.send
+    queue webhooks   what a paid event needs to become a right and news of it: webhooks.handle, outbox.relay
+    queue provider   what calls the provider and no event waits for: checkout.sweep, refunds.send
     queue notices    letters.plan, letters.seasons, letters.send
     queue bulk       everything that may wait
 
@@ -25,7 +26,7 @@ from billing.kernel.work import Work
 from billing.wiring import Services, build
 
 TASK = "work.run"
-QUEUES = ("webhooks", "notices", "bulk")
+QUEUES = ("webhooks", "provider", "notices", "bulk")
 SWEEP_SECONDS = 30.0
 _MOST_BATCHES = 100
 _LONGEST_SECONDS = 300

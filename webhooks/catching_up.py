@@ -53,7 +53,7 @@ def catching_up(database: Database, gateway: Gateway) -> Work:
             await payments.record_done(session, intent.id, intent.key, at)
         return 1
 
-    return Work(name=CATCH_UP, queue="webhooks", next_due=_next_due, run=run)
+    return Work(name=CATCH_UP, queue="provider", next_due=_next_due, run=run)
 
 
 async def catch_up(database: Database, gateway: Gateway, since: datetime, at: datetime) -> int:

@@ -1,6 +1,5 @@
 """Handling one event: read the object it is about again, with no transaction open, then judge it in one (I01, I14)."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
@@ -10,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.db import Database
-from billing.kernel.work import Work
+from billing.kernel.work import Work, some_at_once
 from billing.payments.facts import (
     Checkout,
     DisputeFacts,
@@ -27,7 +26,6 @@ from webhooks.service import HANDLE, Claimed, End
 from webhooks.translate import Target
 
 BATCH: Final = 32
-AT_ONCE: Final = 8
 
 Facts = Checkout | RefundFacts | DisputeFacts | SubscriptionFacts | MandateFacts
 
@@ -51,13 +49,7 @@ def handling(database: Database, gateway: Gateway, rooms: Rooms) -> Work:
     async def run(at: datetime) -> int:
         async with database.begin() as session:
             claimed = await service.claim(session, at, BATCH)
-        slots = asyncio.Semaphore(AT_ONCE)
-
-        async def one(event: Claimed) -> None:
-            async with slots:
-                await _handle(database, gateway, rooms, event, at)
-
-        await asyncio.gather(*(one(event) for event in claimed))
+        await some_at_once(HANDLE, claimed, lambda event: _handle(database, gateway, rooms, event, at))
         return len(claimed)
 
     return Work(name=HANDLE, queue="webhooks", next_due=service.next_due, run=run)

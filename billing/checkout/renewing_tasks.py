@@ -54,9 +54,9 @@ def works(database: Database, gateway: Gateway, catalogue: Catalogue) -> tuple[W
         return len(due)
 
     return (
-        Work(name=wishes.PUSH, queue="webhooks", next_due=rows.earliest("push"), run=push),
+        Work(name=wishes.PUSH, queue="provider", next_due=rows.earliest("push"), run=push),
         Work(name=GUARD, queue="bulk", next_due=rows.earliest("guard"), run=guard),
-        Work(name=LOOK, queue="webhooks", next_due=rows.earliest("look"), run=look),
+        Work(name=LOOK, queue="provider", next_due=rows.earliest("look"), run=look),
     )
 
 

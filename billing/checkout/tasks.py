@@ -10,7 +10,7 @@ from billing.checkout import rules
 from billing.checkout.fulfilment import apply_checkout
 from billing.checkout.tables import OrderRow
 from billing.kernel.db import Database
-from billing.kernel.work import Work, one_by_one
+from billing.kernel.work import Work, some_at_once
 from billing.payments.facts import ProviderError
 from billing.payments.gateway import Gateway
 
@@ -28,7 +28,7 @@ def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
 
     async def run(at: datetime) -> int:
         due = await _claim(database, at)
-        await one_by_one(SWEEP, due, lambda session_id: look(session_id, at))
+        await some_at_once(SWEEP, due, lambda session_id: look(session_id, at))
         return len(due)
 
     async def look(session_id: str, at: datetime) -> None:
@@ -40,7 +40,7 @@ def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
         async with database.begin() as session:
             await apply_checkout(session, page, at)
 
-    return (Work(name=SWEEP, queue="webhooks", next_due=next_due, run=run),)
+    return (Work(name=SWEEP, queue="provider", next_due=next_due, run=run),)
 
 
 async def _claim(database: Database, at: datetime) -> list[str]:

@@ -3,9 +3,10 @@
 The broker carries only the name of a piece of work, as a doorbell. Ringing twice, or three beats ringing, is harmless.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.kernel import metrics
 
 T = TypeVar("T")
+
+AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,17 @@ async def one_by_one(
                     await put_off(piece)
                 except Exception:
                     log.exception("piece_not_put_off", work=name)
+
+
+async def some_at_once(name: str, pieces: Iterable[T], do: Callable[[T], Awaitable[None]]) -> None:
+    """The same, `AT_ONCE` pieces at a time: for what mostly waits for somebody outside."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(piece: T) -> None:
+        async with slots:
+            await one_by_one(name, (piece,), do)
+
+    await asyncio.gather(*(one(piece) for piece in pieces))
 
 
 class Doorbell(Protocol):

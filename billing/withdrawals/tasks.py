@@ -56,7 +56,7 @@ def works(database: Database, gateway: Gateway) -> tuple[Work, ...]:
             return await complaints.accept_by_law(session, at, limit=_BATCH)
 
     return (
-        Work(name=SEND, queue="webhooks", next_due=next_due, run=run),
+        Work(name=SEND, queue="provider", next_due=next_due, run=run),
         Work(name=WARN, queue="bulk", next_due=refunds_by_hand.next_warning, run=warn),
         Work(name=LAPSE, queue="bulk", next_due=complaints.next_lapse, run=lapse),
         _early(database, gateway),
@@ -87,7 +87,7 @@ def _early(database: Database, gateway: Gateway) -> Work:
                 await apply_dispute(session, facts, at)
             await early.forget(session, object_id)
 
-    return Work(name=EARLY, queue="webhooks", next_due=early.next_due, run=run)
+    return Work(name=EARLY, queue="provider", next_due=early.next_due, run=run)
 
 
 async def _bring_on(database: Database, gateway: Gateway, refund_id: UUID, at: datetime) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from billing.cli import main
 from billing.kernel.settings import PREFIX, Settings, Standing
+from billing.worker import QUEUES
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -20,8 +21,11 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def test_the_processes_of_production_are_all_there() -> None:
-    workers = {"worker-webhooks", "worker-notices", "worker-bulk"}
+    workers = {f"worker-{queue}" for queue in QUEUES}
     assert set(SERVICES) == {"web", "entitlements", *workers, "beat", "migrate", "postgres", "valkey", "mail"}
+    assert [SERVICES[f"worker-{queue}"]["command"] for queue in QUEUES] == [
+        ["worker", "--queue", queue] for queue in QUEUES
+    ]
 
 
 def test_the_desk_alone_is_told_no_secret_but_its_own() -> None:
