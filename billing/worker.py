@@ -13,6 +13,7 @@ import asyncio
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -30,6 +31,8 @@ QUEUES = ("webhooks", "provider", "notices", "bulk")
 SWEEP_SECONDS = 30.0
 _MOST_BATCHES = 100
 _LONGEST_SECONDS = 300
+_ENOUGH_SECONDS = 120
+"""After which no further batch is begun, so that none is left running that nobody waits for; the next ring goes on."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +52,11 @@ class _Hall:
         return asyncio.run_coroutine_threadsafe(self._drain(work), self.loop).result(_LONGEST_SECONDS)
 
     async def _drain(self, work: Work) -> int:
-        total = 0
+        total, ends = 0, monotonic() + _ENOUGH_SECONDS
         for _ in range(_MOST_BATCHES):
             done = await work.run(self.services.clock.now())
             total += done
-            if not done:
+            if not done or monotonic() > ends:
                 break
         metrics.WORK_DONE.labels(work.name).inc(total)
         return total

@@ -1,8 +1,11 @@
 """Handing a letter to a mail server over SMTP, and saying exactly what came of it (three outcomes, I18)."""
 
 import asyncio
+import re
 import smtplib
 import ssl
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Protocol
@@ -13,7 +16,12 @@ import msgspec
 from billing.notices.letters_draft import Written
 
 _TIMEOUT = 20
-_PERMANENT = 500
+_STATUS = re.compile(rb"(\d\.\d{1,3}\.\d{1,3})(?:\s|$)")
+_NO_SUCH_MAILBOX = frozenset({b"5.1.1", b"5.1.2", b"5.1.3", b"5.1.6", b"5.1.10", b"5.2.1"})
+"""What says that an address cannot be reached (RFC 3463, RFC 7505). Any other refusal may be for a reason of ours: no
+login, a sender that is not known, a quota, a policy."""
+_BARE = frozenset({550, 551, 553})
+"""The same, of a recipient, where a server gives no status."""
 
 
 class Undelivered(Exception):
@@ -74,10 +82,15 @@ class SmtpMailer:
 
     def _send(self, envelope: Envelope, message: EmailMessage) -> str:
         try:
-            with self._connect() as link:
-                self._accepted(link.mail(_plain(envelope.sender)))
-                self._accepted(link.rcpt(envelope.to))
-                return self._data(link, message)
+            link = self._connect()
+            try:
+                self._accepted(link.mail(_plain(envelope.sender)), told=frozenset())
+                self._accepted(link.rcpt(envelope.to), told=_NO_SUCH_MAILBOX, bare=_BARE)
+                answer = self._data(link, message)
+                _leave(link)
+                return answer
+            finally:
+                link.close()
         except (OSError, smtplib.SMTPException) as fault:
             raise Undelivered(type(fault).__name__, is_permanent=False) from fault
 
@@ -114,21 +127,30 @@ class SmtpMailer:
         link.putcmd("data")
         code, answer = link.getreply()
         if code != 354:  # noqa: PLR2004 - "start mail input", RFC 5321
-            self._accepted((code, answer))
+            self._accepted((code, answer), told=frozenset())
         try:
             link.send(_dotted(raw))
             code, answer = link.getreply()
-        except (OSError, smtplib.SMTPServerDisconnected) as fault:
+        except (OSError, smtplib.SMTPException) as fault:
             raise DeliveryUnknown(type(fault).__name__) from fault
-        return self._accepted((code, answer))
+        return self._accepted((code, answer), told=_NO_SUCH_MAILBOX)
 
     @staticmethod
-    def _accepted(reply: tuple[int, bytes]) -> str:
+    def _accepted(reply: tuple[int, bytes], *, told: AbstractSet[bytes], bare: AbstractSet[int] = frozenset()) -> str:
+        """The answer to a step. `told` and `bare` are what says at this step that the address cannot be reached."""
         code, words = reply
         answer = f"{code} {words.decode('ascii', 'replace')}"[:300]
         if not 200 <= code < 300:  # noqa: PLR2004 - RFC 5321
-            raise Undelivered(answer, is_permanent=code >= _PERMANENT)
+            status = _STATUS.match(words)
+            is_permanent = status[1] in told if status else code in bare
+            raise Undelivered(answer, is_permanent=is_permanent)
         return answer
+
+
+def _leave(link: smtplib.SMTP) -> None:
+    """Say good-bye. Whatever is answered to that says nothing of the letter."""
+    with suppress(OSError, smtplib.SMTPException):
+        link.docmd("QUIT")
 
 
 def _plain(sender: str) -> str:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import find_accounts
@@ -16,12 +15,14 @@ from billing.kernel.work import one_by_one
 from billing.notices import service
 from billing.notices.compose import Dropped, Sealed, compose
 from billing.notices.compose_desk import Desk
+from billing.notices.kinds import CROWDED
 from billing.notices.letters import Written
 from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer, Undelivered
-from billing.notices.pacing import take_slots
+from billing.notices.pacing import due_letters, hold_crowd, take_slots
 from billing.notices.tables import LetterRow
 
 BATCH = 20
+MOST_HELD = 10_000
 LEASE = timedelta(minutes=5)
 MOST_DOUBTS = 1
 HIDDEN = "…"
@@ -43,36 +44,28 @@ class PostOffice:
 
     async def send_due(self, at: datetime) -> int:
         """Send one batch of what is due; answers how many letters were looked at."""
-        claimed = await self._claim(at)
+        async with self._database.begin() as session:
+            looked_at, claimed = await self._claim(session, at)
         await one_by_one(
             service.SEND, claimed, lambda key: self._send(key, at), lambda key: self._put_off(key, at, "fault_of_ours")
         )
-        return len(claimed)
+        return looked_at
 
-    async def _claim(self, at: datetime) -> list[UUID]:
-        """Letters to send now; each is due again after the lease, should this process die (F03)."""
-        async with self._database.begin() as session:
-            query = (
-                select(LetterRow)
-                .where(LetterRow.state == "planned", LetterRow.due_at <= at)
-                .order_by(LetterRow.due_at, LetterRow.id)
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
-            )
-            rows = (await session.scalars(query)).all()
-            hours = self._desk.catalogue.trial.send_hours
-            may_go: list[LetterRow] = []
-            for row in rows:
-                if row.kind in service.CROWDED and not within_hours(at, *hours):
-                    row.due_at, row.is_paced = next_opening(at, *hours), False
-                else:
-                    may_go.append(row)
-            crowd = [row for row in may_go if row.kind in service.CROWDED and not row.is_paced]
-            await self._pace(session, crowd, at)
-            taken = [row for row in may_go if row.due_at <= at]
-            for row in taken:
-                row.due_at, row.tries = at + LEASE, row.tries + 1
-            return [row.id for row in taken]
+    async def _claim(self, session: AsyncSession, at: datetime) -> tuple[int, list[UUID]]:
+        """How many letters that are due were looked at, and those to send now: whatever somebody waits for first, then
+        of a crowd those whose slot has come. Each is due again after the lease, should this process die (F03)."""
+        hours = self._desk.catalogue.trial.send_hours
+        if not within_hours(at, *hours):
+            held = await hold_crowd(session, at, next_opening(at, *hours), MOST_HELD)
+            rows = await due_letters(session, at, BATCH)
+        else:
+            held, rows = 0, await due_letters(session, at, BATCH)
+            rows += await due_letters(session, at, BATCH - len(rows), of_crowd=True)
+            await self._pace(session, [row for row in rows if row.kind in CROWDED and not row.is_paced], at)
+        taken = [row for row in rows if row.due_at <= at]
+        for row in taken:
+            row.due_at, row.tries = at + LEASE, row.tries + 1
+        return held + len(rows), [row.id for row in taken]
 
     async def _pace(self, session: AsyncSession, rows: list[LetterRow], at: datetime) -> None:
         """Give each letter its slot in the pace of the domain it goes to; it is due then (R27). Letters that somebody
@@ -138,9 +131,9 @@ class PostOffice:
         in doubt (I18)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            row.server_answer = answer
+            service.note_answer(row, answer)
             row.due_at = at + backoff(row.tries)
-            if row.kind not in service.CROWDED and row.tries >= MOST_TRIES:
+            if row.kind not in CROWDED and row.tries >= MOST_TRIES:
                 row.state, row.fault = "parked", "too_many_tries"
 
 

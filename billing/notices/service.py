@@ -28,8 +28,6 @@ from entitlements import service as desk
 
 TRIAL_ENDING = "trial_ending"
 SEASON_ENDING = "season_ending"
-CROWDED = frozenset({TRIAL_ENDING, SEASON_ENDING})
-"""Letters that go to very many at once: in the day, and in the pace of the domain (R27)."""
 RENEWAL_COMING = "renewal_coming"
 SEND = "letters.send"
 ERASED = "erased"
@@ -168,7 +166,8 @@ def _telling(letter: LetterRow | None) -> Telling:
 
 async def handed_over(session: AsyncSession, row: LetterRow, policy: TrialPolicy, at: datetime, answer: str) -> None:
     """The mail server, or the app, took it; from now on its day counts as told."""
-    row.state, row.handed_over_at, row.server_answer, row.sending_since = "handed_over", at, answer, None
+    row.state, row.handed_over_at, row.sending_since = "handed_over", at, None
+    note_answer(row, answer)
     metrics.LETTERS.labels(row.kind, "handed_over").inc()
     audit.record(session, at, "letter.handed_over", letter_id(row), account=row.account, kind=row.kind)
     if row.kind == RENEWAL_COMING and row.fault != ERASED:
@@ -187,6 +186,12 @@ async def _told_of_charge(session: AsyncSession, row: LetterRow, at: datetime) -
     await charges.told(session, key, charge_at, known["days"], known["unit"], at)
 
 
+def note_answer(row: LetterRow, answer: str) -> None:
+    """What the mail server said, which may name the address: not of somebody who was erased meanwhile (R88)."""
+    if row.fault != ERASED:
+        row.server_answer = answer
+
+
 def drop(session: AsyncSession, row: LetterRow, at: datetime, reason: str) -> None:
     """Nothing to say any more, for a reason that is kept (I19, I20)."""
     row.state, row.fault, row.sending_since = "dropped", reason, None
@@ -196,7 +201,8 @@ def drop(session: AsyncSession, row: LetterRow, at: datetime, reason: str) -> No
 
 async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: str) -> None:
     """Mail cannot reach this parent: the app is asked to show the notice instead (R29)."""
-    row.state, row.server_answer, row.sending_since = "bounced", answer, None
+    row.state, row.sending_since = "bounced", None
+    note_answer(row, answer)
     metrics.LETTERS.labels(row.kind, "bounced").inc()
     audit.record(session, at, "letter.bounced", letter_id(row), account=row.account, kind=row.kind)
     if row.kind not in ANSWERS:

@@ -1,7 +1,6 @@
 """What the operator meets: help with examples, exit codes, keys, settings without secrets, checks."""
 
 import re
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.notices.mailer import SmtpMailer
 from billing.sandbox.valkey import EmbeddedValkey
+from tests.benchmarks.place import free_port
 from tests.certificate import self_signed
 from tests.cli.tool import ROOT, billing, process
 from tests.gateway.world import living
@@ -30,12 +30,6 @@ from webhooks.inbox import EventRow
 from webhooks.translate import head_of
 
 CATALOGUE = ROOT / "billing" / "catalog" / "catalog.toml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

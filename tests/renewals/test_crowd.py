@@ -189,7 +189,7 @@ async def test_i01_i12_i18_r65_eight_workers_at_once_tell_charge_release_and_end
         await workers.live(datetime(2026, 9, 10, 12, tzinfo=UTC))
         await act(workers, "turn_off", "off", "undone")
         await act(workers, "pause", "paused")
-        house.misbehave("refuse", only_to=f"{account(1)}@rodzice.example")
+        house.misbehave("bounce", only_to=f"{account(1)}@rodzice.example")
         await workers.live(datetime(2026, 9, 27, 12, tzinfo=UTC))
         await act(workers, "turn_on", "undone")
         await bank_says(workers, "declined", "declined", "healed")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from billing.invariants.rules import Query, listed
-from billing.notices.service import CROWDED
+from billing.notices.kinds import CROWDED
 from billing.subscriptions.rules import ENTITLING
 
 MESSAGES: Final = (
