@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import find_accounts
@@ -87,11 +88,23 @@ class PostOffice:
         except Undelivered as fault:
             await self._undelivered(key, fault, at)
         else:
-            async with self._database.begin() as session:
-                row = await service.lock_letter(session, key)
-                if row.fault != service.ERASED:
-                    _keep(row, sealed)
-                await service.handed_over(session, row, self._desk.catalogue.trial, at, answer)
+            await self._taken(key, sealed, answer, at)
+
+    async def _taken(self, key: UUID, sealed: Sealed, answer: str, at: datetime) -> None:
+        """Write down that the server took it. That is known: where the writing is broken off, by a lost connection or
+        two who wait for each other (F15, F17), it is written again, and the letter does not go again."""
+        for is_last in (False, False, True):
+            try:
+                async with self._database.begin() as session:
+                    row = await service.lock_letter(session, key)
+                    if row.fault != service.ERASED:
+                        _keep(row, sealed)
+                    await service.handed_over(session, row, self._desk.catalogue.trial, at, answer)
+            except DBAPIError:
+                if is_last:
+                    raise
+            else:
+                return
 
     async def _prepare(self, key: UUID, at: datetime) -> tuple[Envelope, Sealed] | None:
         """The letter as it is true now, marked as being with the mail server; None when it is not to be sent, or when

@@ -2,8 +2,11 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import asyncpg
+
 from billing.kernel.days import at_hour
 from billing.notices.planning import plan_trial_endings
+from billing.sandbox.postgres import SUPERUSER
 from entitlements import service as desk
 from tests.services.house import House
 from tests.services.invariants import check
@@ -75,6 +78,22 @@ async def end_as_the_others(house: House, pupil: str, tell_from: datetime) -> No
         " update trial_to_tell u set tell_from = moved.tell_from from moved where u.trial = moved.id",
         day=D, ends=at_hour(D, 0), by=at_hour(date(2026, 9, 24), 0), from_=tell_from, pupil=pupil,
     )  # fmt: skip
+
+
+async def test_f15_i18_a_letter_that_was_taken_while_all_connections_are_lost_goes_once(house: House) -> None:
+    await ready(house, "anna")
+    host, name = house.database.engine.url.query["host"], house.database.engine.url.database
+
+    async def a_restart() -> None:
+        link = await asyncpg.connect(user=SUPERUSER, database="postgres", host=str(host))
+        query = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1"
+        assert await link.fetchval(query, name) > 0
+        await link.close()
+
+    await house.office(Meanwhile(house.smtp(), a_restart)).send_due(house.now)
+    assert await house.one("select state from letter") == "handed_over"
+    await house.advance(house.now + timedelta(days=1))
+    assert len(house.letters("anna")) == 1
 
 
 async def test_i19_a_pupil_added_while_the_letter_is_with_the_server_is_not_taken_for_told(house: House) -> None:
