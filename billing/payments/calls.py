@@ -18,6 +18,7 @@ from billing.payments.facts import (
     OpenCheckout,
     OpenRefund,
     ProviderBusy,
+    ProviderNotNow,
     ProviderRefused,
     ProviderUnknown,
     RefundFacts,
@@ -125,6 +126,10 @@ async def _perform(database: Database, intent_id: UUID, act: _Act[T], at: dateti
     except ProviderRefused as fault:
         async with database.begin() as session:
             await service.record_refused(session, intent.id, fault.reason, at)
+        raise
+    except ProviderNotNow as fault:
+        async with database.begin() as session:
+            await service.record_not_now(session, intent.id, str(fault.facts["reason"]), at)
         raise
     except ProviderBusy as fault:
         async with database.begin() as session:

@@ -38,6 +38,12 @@ class ProviderBusy(ProviderError):
     """Not done: too many calls, or another call holds the object. Ask again after `retry_after` seconds."""
 
 
+class ProviderNotNow(ProviderBusy):
+    """Not done for a cause that is ours: a key that is wrong, over or may not do this, or too small a balance. It says
+    nothing of what was asked, which is asked again once people have mended that. `reason` and `provider_status` are
+    among its facts."""
+
+
 class ProviderUnknown(ProviderError):
     """Time-out, broken connection or a fault at the provider: done or not, nobody can say yet."""
 

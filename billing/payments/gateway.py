@@ -1,7 +1,8 @@
 """What we ask of a payment provider, in our words. Amounts are grosz, instants aware UTC.
 
 Every call has three outcomes (I15): it answers (done), raises ProviderRefused or ProviderBusy (not done), or raises
-ProviderUnknown (it may have been done; read back before trying for the same target again).
+ProviderUnknown (it may have been done; read back before trying for the same target again). ProviderNotNow is not done
+for a cause of ours, and says nothing of what was asked; a line in the log at error calls people.
 Creating calls carry `key`: a function of an intent row that was committed before the call (I14).
 """
 
@@ -107,7 +108,7 @@ class Gateway(Protocol):
         ...
 
     async def account(self) -> AccountFacts:
-        """What the key opens, read with the key itself. Raises ProviderRefused for a bad key."""
+        """What the key opens, read with the key itself. Raises ProviderNotNow for a bad one."""
         ...
 
     async def close(self) -> None:

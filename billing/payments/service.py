@@ -173,6 +173,16 @@ async def record_not_done(session: AsyncSession, intent_id: UUID, fault: str) ->
         await session.flush()
 
 
+async def record_not_now(session: AsyncSession, intent_id: UUID, fault: str, at: datetime) -> None:
+    """Surely not done by this send, for a cause of ours. The provider may keep that answer under the key, so the next
+    attempt has another, unless an earlier send under this one may have been done."""
+    row = await _intent_row(session, intent_id)
+    if row.tries > 1:
+        await record_not_done(session, intent_id, fault)
+    else:
+        await record_refused(session, intent_id, fault, at)
+
+
 async def record_payment(
     session: AsyncSession, order: str, facts: PaymentFacts, at: datetime, *, intent_id: UUID | None = None
 ) -> tuple[Payment, bool]:

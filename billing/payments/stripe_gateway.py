@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 import msgspec
 import stripe
+import structlog
 
 from billing.payments import requests, shapes
 from billing.payments.facts import (
@@ -29,6 +30,7 @@ from billing.payments.facts import (
     ProviderBusy,
     ProviderError,
     ProviderMissing,
+    ProviderNotNow,
     ProviderRefused,
     ProviderUnknown,
     RefundFacts,
@@ -45,7 +47,21 @@ _LONGEST_PAUSE: Final = 2.0
 _AT_ONCE: Final = 16
 _BOOKED: Final = "latest_charge.balance_transaction"
 _WITH_PAYMENT: Final = [f"payment_intent.{_BOOKED}"]
-_NOT_FOUND, _CONFLICT, _TOO_MANY, _FAULT = 404, 409, 429, 500
+_NO_KEY, _NOT_ALLOWED, _NOT_FOUND, _CONFLICT, _TOO_MANY, _FAULT = 401, 403, 404, 409, 429, 500
+_OUR_CAUSES: Final = frozenset(
+    {
+        "account_invalid",
+        "api_key_expired",
+        "balance_insufficient",
+        "livemode_mismatch",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+    }
+)
+"""Stripe's codes that speak of our account, not of what was asked (F31)."""
+
+log = structlog.get_logger(__name__)
 
 stripe.enable_telemetry = False
 
@@ -246,6 +262,9 @@ class StripeGateway:
                     return (await call()).to_dict(for_json=True)
             except stripe.StripeError as fault:
                 error = _error_of(fault)
+            if isinstance(error, ProviderNotNow):
+                log.error("provider_needs_people", **error.facts)
+                raise error
             if not isinstance(error, ProviderBusy) or number == _TRIES:
                 raise error
             await asyncio.sleep(min(0.1 * 2**number, _LONGEST_PAUSE) * (0.5 + secrets.randbelow(1000) / 1000))
@@ -261,5 +280,8 @@ def _error_of(fault: stripe.StripeError) -> ProviderError:
         return ProviderUnknown("The payment provider does not answer.", reason=type(fault).__name__)
     if not status or status >= _FAULT or isinstance(fault, stripe.APIError):
         return ProviderUnknown("The payment provider has a fault.", reason=reason, provider_status=status)
+    if status in {_NO_KEY, _NOT_ALLOWED} or reason in _OUR_CAUSES:
+        words = "The payment provider does nothing for us now."
+        return ProviderNotNow(words, retry_after=60, reason=reason, provider_status=status)
     refused = ProviderMissing if status == _NOT_FOUND or reason == "resource_missing" else ProviderRefused
     return refused("The payment provider refused the request.", reason=reason, status=status)

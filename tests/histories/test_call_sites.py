@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 import pytest
 
-from billing.payments.facts import OpenCheckout, OpenRefund, PriceFacts, ProductFacts, ProviderRefused, ProviderUnknown
+from billing.payments.facts import OpenCheckout, OpenRefund, PriceFacts, ProductFacts, ProviderNotNow, ProviderUnknown
 from billing.payments.gateway import Gateway
 from billing.payments.gateway_renewals import ChangeRenewal, ItemPrice, Renewals, SetRenewal, SubscriptionFacts
 from billing.payments.stripe_gateway import StripeGateway
@@ -246,7 +246,7 @@ async def test_f31_a_key_of_ours_that_is_not_accepted_makes_nothing(world: World
     before = await site.prepare(world)
     base = site.made(world)
     breaking(world.wire, "unauthorized")
-    with pytest.raises(ProviderRefused):
+    with pytest.raises(ProviderNotNow):
         await site.call(world, before, "key-1")
     assert site.made(world) == base
     await site.call(world, before, "key-1")

@@ -97,7 +97,7 @@ def test_doubled_shuffled_and_held_events_end_the_same(hand: Hand, mode: str) ->
     paid_once(hand, mila, session)
 
 
-@pytest.mark.parametrize("fault", ["timeout_before", "timeout_after", "error_500", "rate_limit"])
+@pytest.mark.parametrize("fault", ["timeout_before", "timeout_after", "error_500", "rate_limit", "unauthorized"])
 def test_when_stripe_fails_at_the_click_the_page_is_polite_and_the_link_lives(hand: Hand, fault: str) -> None:
     """R136, I14, I15, F27-F31: never two payment pages, never a key with two bodies, never a used-up link."""
     kuba = hand.family(f"kuba-{fault.replace('_', '-')}")

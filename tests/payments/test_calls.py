@@ -6,7 +6,7 @@ import pytest
 from billing.kernel.db import Database
 from billing.payments import refunds, service
 from billing.payments.calls import NeverMade, make_refund, open_checkout
-from billing.payments.facts import Checkout, ProviderBusy, ProviderRefused, ProviderUnknown
+from billing.payments.facts import Checkout, ProviderBusy, ProviderNotNow, ProviderRefused, ProviderUnknown
 from billing.payments.rules import Intent, Refund
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import World
@@ -111,6 +111,34 @@ async def test_f30_too_many_calls_leave_the_intent_as_it_was(
     with pytest.raises(ProviderBusy):
         await open_checkout(database, gateway, intent.id, world.hands.at)
     assert await state_of(database, intent) == ("new", 0)
+
+
+async def test_f31_a_key_that_is_not_accepted_leaves_the_next_attempt_another_key(
+    database: Database, world: World, gateway: StripeGateway
+) -> None:
+    intent = await reserve(database, world)
+    await world.control("faults", {"api": "unauthorized"})
+    with pytest.raises(ProviderNotNow):
+        await open_checkout(database, gateway, intent.id, world.hands.at)
+    await world.control("faults", {"api": "normal"})
+    again = await reserve(database, world)
+    assert again.key != intent.key
+    assert (await open_checkout(database, gateway, again.id, world.hands.at)).status == "open"
+
+
+async def test_i15_f31_a_key_that_is_not_accepted_says_nothing_of_an_earlier_send(
+    database: Database, world: World, gateway: StripeGateway
+) -> None:
+    intent = await reserve(database, world)
+    for fault, told in (("timeout_after", ProviderUnknown), ("unauthorized", ProviderNotNow)):
+        await world.control("faults", {"api": fault})
+        with pytest.raises(told):
+            await open_checkout(database, gateway, intent.id, world.hands.at)
+    assert await state_of(database, intent) == ("unknown", 1)
+    await world.control("faults", {"api": "normal"})
+    assert (await reserve(database, world)).id == intent.id
+    await open_checkout(database, gateway, intent.id, world.hands.at)
+    assert await pages(world) == 1
 
 
 async def test_f31_a_refused_page_is_over_and_the_next_attempt_is_another(

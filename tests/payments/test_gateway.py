@@ -3,12 +3,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from billing.payments import shapes
 from billing.payments.facts import (
     OpenRefund,
     ProviderBusy,
     ProviderMissing,
+    ProviderNotNow,
     ProviderRefused,
     ProviderUnknown,
     ProviderUnreadable,
@@ -203,15 +205,17 @@ async def test_f30_too_many_calls_are_repeated_a_few_times_and_then_told(world: 
     assert [row["idempotency_key"] for row in asked] == [wanted().key] * 3
 
 
-async def test_f31_a_key_that_is_not_accepted_and_a_bad_request_are_refusals(
+async def test_f31_a_key_that_is_not_accepted_is_no_word_on_what_was_asked_and_a_bad_request_is(
     world: World, gateway: StripeGateway
 ) -> None:
     stranger = StripeGateway("pk_live_nobody", world.base, timeout=3)
-    with pytest.raises(ProviderRefused) as refused:
+    with capture_logs() as lines, pytest.raises(ProviderNotNow) as told:
         await stranger.account()
     await stranger.close()
-    assert refused.value.status == 401
-    assert "pk_live" not in refused.value.detail
+    assert told.value.facts["provider_status"] == 401
+    assert "pk_live" not in told.value.detail
+    assert [(line["event"], line["log_level"]) for line in lines] == [("provider_needs_people", "error")]
+    assert "pk_live" not in str(lines)
     with pytest.raises(ProviderRefused) as bad:
         await gateway.open_checkout(wanted(unit_amount=50, quantity=1, total=50))
     assert bad.value.status == 400

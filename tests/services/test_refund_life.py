@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from billing.cases import service as cases
 from billing.cases.rules import SecondPersonNeeded
@@ -126,6 +127,28 @@ async def test_r77_i13_of_20_refunds_of_60_percent_of_one_payment_at_once_exactl
 
 
 # The ways money takes
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "forbidden", "no_balance"])
+async def test_r75_f31_a_refund_waits_while_our_key_or_balance_is_at_fault_and_goes_once_it_is_mended(
+    house: House, fault: str
+) -> None:
+    order = await bought(house, "p1")
+    await propose(house, order, PRICE)
+    await house.world.control("faults", {"api": fault})
+    with capture_logs() as lines:
+        await house.settle()
+    assert [state for _, _, state, _ in await refunds(house)] == ["new"]
+    assert await house.rows("select 1 from finance_case") == []
+    assert await house.rows("select 1 from letter where kind = 'refund_by_bank'") == []
+    alarms = [line for line in lines if line["event"] == "provider_needs_people"]
+    assert alarms
+    assert {line["log_level"] for line in alarms} == {"error"}
+    await house.world.control("faults", {"api": "normal"})
+    await house.advance(house.now + timedelta(hours=1))
+    assert [state for _, _, state, _ in await refunds(house)] == ["succeeded"]
+    assert len(house.world.standin._store.all_of("refund")) == 1
+    await check(house)
 
 
 async def test_r75_a_refund_that_fails_opens_the_bank_transfer_and_asks_the_buyer(house: House) -> None:

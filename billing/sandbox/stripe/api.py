@@ -103,8 +103,7 @@ class Api:
         """Status, body and whether it is a replay."""
         _authorize(request.headers)
         _check_version(request.headers)
-        if fault == "rate_limit":
-            raise errors.rate_limited()
+        _maybe_refuse(fault)
         operation, names = _find(request)
         kept = self._kept(books, request, form)
         if kept is not None:
@@ -139,7 +138,7 @@ class Api:
     ) -> tuple[int, str, bool]:
         self._store.run("SAVEPOINT work")
         try:
-            _maybe_break(fault)
+            _maybe_break(fault, operation)
             given = params.read(form, operation.rules, operation.required)
             paths = cast("list[str]", given.pop("expand", []))
             body = expand(books, operation.run(books, given, names), paths)
@@ -171,9 +170,20 @@ class Api:
         )
 
 
-def _maybe_break(fault: str) -> None:
+def _maybe_refuse(fault: str) -> None:
+    if fault == "unauthorized":
+        raise errors.unauthorized("sk_test_rotated")
+    if fault == "forbidden":
+        raise errors.forbidden()
+    if fault == "rate_limit":
+        raise errors.rate_limited()
+
+
+def _maybe_break(fault: str, operation: Operation) -> None:
     if fault == "error_500":
         raise errors.server_error()
+    if fault == "no_balance" and (operation.method, operation.path) == ("POST", "/v1/refunds"):
+        raise errors.refused("Insufficient funds in your Stripe balance.", code="balance_insufficient")
 
 
 def _form(request: Request) -> Json:

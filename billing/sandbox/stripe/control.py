@@ -21,7 +21,16 @@ from billing.sandbox.stripe import (
 from billing.sandbox.stripe.books import Books, public
 from billing.sandbox.stripe.errors import Json, StripeError
 
-API_FAULTS = ("normal", "timeout_before", "timeout_after", "error_500", "rate_limit")
+API_FAULTS = (
+    "normal",
+    "timeout_before",
+    "timeout_after",
+    "error_500",
+    "rate_limit",
+    "unauthorized",
+    "forbidden",
+    "no_balance",
+)
 Words = tuple[str, ...]
 
 

@@ -92,6 +92,11 @@ def unauthorized(key: str | None) -> StripeError:
     return StripeError(401, "invalid_request_error", message)
 
 
+def forbidden() -> StripeError:
+    """403: the key lacks a permission; found before execution, never stored."""
+    return StripeError(403, "invalid_request_error", "The provided key does not have the required permissions.")
+
+
 def server_error() -> StripeError:
     """500 as Stripe words it; stored under the key and replayed (reliability F29)."""
     message = "An unknown error occurred"
