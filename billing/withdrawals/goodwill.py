@@ -15,7 +15,7 @@ from billing.kernel.errors import Conflict
 from billing.kernel.ids import parse
 from billing.payments import refunds
 from billing.payments.refunds_by_hand import AT_THE_PROVIDER
-from billing.payments.rules import Reason, Refund, RefundTooLarge
+from billing.payments.rules import NOT_RESERVED, Reason, Refund, RefundTooLarge
 from billing.withdrawals import disputed_money
 from billing.withdrawals.service import end_if_all_is_back
 
@@ -82,13 +82,26 @@ async def _check(session: AsyncSession, order: str, amount: int, reason: Reason)
 
 
 async def _refund(session: AsyncSession, order: str, amount: int, reason: Reason, by: str, at: datetime) -> Refund:
-    """The newest payment that can still carry it: of two of one order, the older may be back already."""
+    """The newest payment that can still carry it: of two of one order, the older may be back already. Raises Conflict
+    where the refund that stands for it gives nothing back."""
     row = await checkout.read_order(session, order)
     fitting = [paid for paid, rest in await disputed_money.rests(session, order, lock=True) if rest >= amount]
     if not fitting:
         raise RefundTooLarge("No single payment of this order still holds so much.", amount=amount)
     is_all = await disputed_money.kept(session, order) == amount
     ended_on = day_of(at) if is_all else None
-    refund = await give_back(session, row, fitting[-1], amount, reason, at, approved_by=by, ended_on=ended_on)
+    scope = await _scope(session, order, reason)
+    refund = await give_back(
+        session, row, fitting[-1], amount, reason, at, approved_by=by, ended_on=ended_on, scope=scope
+    )
+    if refund.state in NOT_RESERVED:
+        raise Conflict("The refund for this reason is over.", code="conflict", refund=refund.public_id)
     await end_if_all_is_back(session, order, ("full_refund", "part_refund"), at)
     return refund
+
+
+async def _scope(session: AsyncSession, order: str, reason: Reason) -> str:
+    """A refund that was waived makes room for one more of its reason, and is its scope; empty where none does (I13)."""
+    same = [earlier for earlier in await refunds.refunds_of(session, order) if earlier.reason == reason]
+    used = {earlier.scope for earlier in same}
+    return next((one.public_id for one in same if one.state == "waived" and one.public_id not in used), "")

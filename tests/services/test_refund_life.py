@@ -198,6 +198,52 @@ async def test_r75_what_two_people_waive_is_owed_no_more_and_may_be_refunded_ane
     await check(house)
 
 
+@pytest.mark.parametrize("limit", [10000, 1000])
+async def test_r79_i13_a_waived_refund_is_followed_by_another_of_its_reason_as_often_as_it_is_waived(
+    house: House, limit: int
+) -> None:
+    order = await bought(house, "p1")
+
+    async def give() -> None:
+        found = await propose(house, order, PRICE, limit=limit)
+        if found.case is not None:
+            async with house.database.begin() as session:
+                row = await cases.find_case(session, found.case, lock=True)
+                assert await goodwill.approve(session, row, "jan", "seen", house.now) is not None
+        await house.settle()
+
+    await refund_outcome(house, "failed")
+    for _ in range(2):
+        await give()
+        await house.advance(house.now + timedelta(minutes=5))
+        for person in ("ewa", "jan"):
+            await decide(house, "dismissed", person)
+    await refund_outcome(house, "succeeded")
+    await give()
+    assert [(reason, state) for reason, _, state, _ in await refunds(house)] == [
+        ("goodwill", "waived"),
+        ("goodwill", "waived"),
+        ("goodwill", "succeeded"),
+    ]
+    with pytest.raises(Conflict):
+        await give()
+    assert await balance(house, "refunds_payable") == 0
+    await check(house)
+
+
+async def test_r79_an_act_that_meets_a_refund_that_is_over_is_refused_and_changes_nothing(house: House) -> None:
+    order = await bought(house, "p1", "p2")
+    await refund_outcome(house, "failed")
+    await propose(house, order, PRICE)
+    await house.settle()
+    await house.advance(house.now + timedelta(minutes=5))
+    await house.rows_changed("update refund set approved_by = 'provider'")
+    before = await refunds(house)
+    with pytest.raises(Conflict):
+        await propose(house, order, 1000)
+    assert await refunds(house) == before
+
+
 async def test_r75_a_refund_that_fails_after_its_case_was_closed_opens_it_again(house: House) -> None:
     order = await bought(house, "p1")
     await refund_outcome(house, "pending")
