@@ -12,9 +12,8 @@ from billing.finance.forms import Form
 from billing.finance.words import Words
 from billing.kernel.days import day_of
 from billing.withdrawals import complaints, goodwill, withdrawing
-from billing.withdrawals.goodwill import StaffReason
+from billing.withdrawals.goodwill import STAFF_REASONS, StaffReason
 
-STAFF_REASONS: Final[tuple[StaffReason, ...]] = ("goodwill", "non_conformity", "sponsor_overlap", "school_block")
 CHANNELS: Final = ("letter", "email", "phone")
 
 

@@ -1,7 +1,7 @@
 """Refunds that staff decide on: a reason and a name on each, a second person above a limit (R78, R79, R117)."""
 
 from datetime import datetime
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,9 +20,10 @@ from billing.withdrawals import disputed_money
 from billing.withdrawals.service import end_if_all_is_back
 
 StaffReason = Literal["goodwill", "non_conformity", "sponsor_overlap", "school_block"]
+STAFF_REASONS: Final[tuple[StaffReason, ...]] = get_args(StaffReason)
 
 LIMIT: Final = 10000
-"""So many grosz one person may give back alone, unless the settings say otherwise (R117)."""
+"""So many grosz of an order go back without a second person, unless the settings say otherwise (R117)."""
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,14 +37,14 @@ async def propose(
     session: AsyncSession, order: str, amount: int, reason: StaffReason, by: str, why: str, at: datetime,
     *, limit: int = LIMIT,
 ) -> Proposal:  # fmt: skip
-    """Give `amount` grosz of an order back, for a reason of the list; `why` is for the file. Up to the limit it is done
-    at once, above it a second person must approve (`approve`).
+    """Give `amount` grosz of an order back, for a reason of the list; `why` is for the file. It is done at once while
+    all that goes back without a second person stays within the limit; beyond it another must approve (`approve`).
 
     An order has one refund for a reason (I13). Raises RefundTooLarge, and Conflict where the reason was used before.
     """
     row = await checkout.lock_order(session, parse("ord", order))
     await _check(session, order, amount, reason)
-    if amount <= limit:
+    if amount + await _given_alone(session, order) <= limit:
         return Proposal(refund=await _refund(session, order, amount, reason, by, at))
     about = f"{order}:{reason}"
     await cases.open_case(
@@ -79,6 +80,19 @@ async def _check(session: AsyncSession, order: str, amount: int, reason: Reason)
     kept = await disputed_money.kept(session, order)
     if not 0 < amount <= kept:
         raise RefundTooLarge("More would go back than is kept of this order.", kept=kept)
+
+
+async def _given_alone(session: AsyncSession, order: str) -> int:
+    """What goes back of an order for reasons of the staff's list without a second person, in grosz: also what was given
+    at the provider by hand, and what failed and is owed; what was waived does not."""
+    alone = 0
+    for earlier in await refunds.refunds_of(session, order):
+        if earlier.reason not in STAFF_REASONS or earlier.state == "waived":
+            continue
+        case = await cases.case_about(session, "staff_refund", f"{order}:{earlier.reason}")
+        if case is None or (case.outcome, case.closed_at) != ("refunded", earlier.created_at):
+            alone += earlier.amount
+    return alone
 
 
 async def _refund(session: AsyncSession, order: str, amount: int, reason: Reason, by: str, at: datetime) -> Refund:

@@ -87,7 +87,7 @@ async def test_r73_a_letter_sent_on_the_last_day_and_entered_five_days_later_end
 async def test_r117_a_refund_above_the_limit_waits_for_another_person(
     world: World, database: Database, clock: FixedClock
 ) -> None:
-    order = msgspec.structs.replace(CATALOGUE.order, refund_limit=1000)
+    order = msgspec.structs.replace(CATALOGUE.order, refund_limit=2000)
     app = rooms(database, clock, settings(), msgspec.structs.replace(CATALOGUE, order=order))
     path = f"/finance/orders/{world.order}/refund"
     async with browser(app) as clerk, browser(app) as lead:

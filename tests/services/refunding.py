@@ -27,6 +27,13 @@ async def propose(
         return await goodwill.propose(session, order, amount, reason, by, "long outage", house.now, limit=limit)
 
 
+async def approve(house: House, proposal: Proposal, by: str) -> None:
+    assert proposal.case is not None
+    async with house.database.begin() as session:
+        row = await cases.find_case(session, proposal.case, lock=True)
+        assert await goodwill.approve(session, row, by, "seen", house.now) is not None
+
+
 async def the_case(house: House, kind: str) -> tuple[Any, ...]:
     query = "select id, state, outcome, facts, due_at from finance_case where kind = :kind"
     (row,) = await house.rows(query, kind=kind)

@@ -22,6 +22,7 @@ from tests.services.invariants import check
 from tests.services.refunding import (
     PRICE,
     agree,
+    approve,
     balance,
     bought,
     decide,
@@ -85,9 +86,7 @@ async def test_r117_above_the_limit_a_second_person_must_approve_and_nobody_appr
     async with house.database.begin() as session:
         with pytest.raises(SecondPersonNeeded):
             await goodwill.approve(session, await cases.find_case(session, found.case, lock=True), "ewa", "", house.now)
-    async with house.database.begin() as session:
-        row = await cases.find_case(session, found.case, lock=True)
-        assert await goodwill.approve(session, row, "jan", "seen", house.now) is not None
+    await approve(house, found, "jan")
     await house.settle()
     assert await refunds(house) == [("goodwill", 3 * PRICE, "succeeded", "jan")]
     assert [state for _, state in await rights(house)] == ["refunded"] * 3
@@ -207,9 +206,7 @@ async def test_r79_i13_a_waived_refund_is_followed_by_another_of_its_reason_as_o
     async def give() -> None:
         found = await propose(house, order, PRICE, limit=limit)
         if found.case is not None:
-            async with house.database.begin() as session:
-                row = await cases.find_case(session, found.case, lock=True)
-                assert await goodwill.approve(session, row, "jan", "seen", house.now) is not None
+            await approve(house, found, "jan")
         await house.settle()
 
     await refund_outcome(house, "failed")
