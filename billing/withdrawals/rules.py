@@ -64,6 +64,17 @@ def judge(sent_on: date, last: date) -> State:
     return "accepted" if sent_on <= last else "late"
 
 
+def sharing(money: int, rights: Collection[Right]) -> list[Right]:
+    """The rights at prices that are this money to the grosz: a day of any of them costs the same."""
+    total, before, found = sum(right.days for right in rights), 0, list[Right]()
+    for right in rights:
+        upto = before + right.days
+        price = money * upto // total - money * before // total
+        found.append(msgspec.structs.replace(right, price=price))
+        before = upto
+    return found
+
+
 def settle(
     rights: Collection[Right], refundable: int, on: date, *, policy: RefundPolicy, was_wished: bool, was_told: bool
 ) -> Settlement:

@@ -17,7 +17,7 @@ class WithdrawalRow(Base):
     """One declaration, as evidence. Name, contact and reason are sealed, and gone once the buyer is erased (R88).
 
     `received_at`: when it was confirmed on the page, or entered by staff. `sent_on`: the day that counts. `kept`: the
-    grosz that stay for the days used. `refund_id` is null where nothing was left to give back.
+    grosz that stay for the days used. `refund_id`: of several refunds the last; null where there was none.
     """
 
     __tablename__ = "withdrawal"

@@ -4,6 +4,7 @@ An order may be withdrawn from whatever its state. Where no money has come yet, 
 (`checkout.fulfilment`); where it went back before, or none was asked, only the rights end.
 """
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import cast
 from uuid import UUID
@@ -184,9 +185,9 @@ async def _undo(
     held = await subscriptions.of_order(session, checkout.order_id(order), lock=True)
     rests = await disputed_money.rests(session, checkout.order_id(order), lock=True)
     left = [(payment, max(rest, 0)) for payment, rest in rests]
-    sold = [_right(order, right) for right in held if right.state not in _UNDONE]
+    money = sum(rest for _, rest in left)
     settled = rules.settle(
-        sold, sum(rest for _, rest in left), row.sent_on,
+        _sold(order, [right for right in held if right.state not in _UNDONE], money), money, row.sent_on,
         policy=terms.policy, was_wished=order.start_now, was_told=order.informed_at is not None,
     )  # fmt: skip
     row.kept = settled.kept
@@ -204,8 +205,13 @@ async def _undo(
             row.refund_id, due = refund.id, due - amount
 
 
-def _right(order: Order, right: Subscription) -> Right:
-    return Right(price=order.unit_gross, first=day_of(right.since), last=last_day_before(right.until))
+def _sold(order: Order, held: Collection[Subscription], money: int) -> list[Right]:
+    """What the order gave, at its price. Rights that renew were charged for more than once, and not always that price:
+    theirs is the money that is left."""
+    rights = [
+        Right(price=order.unit_gross, first=day_of(right.since), last=last_day_before(right.until)) for right in held
+    ]
+    return rules.sharing(money, rights) if any(right.kind == "renewing" for right in held) else rights
 
 
 async def _is_buyers(session: AsyncSession, order: Order, contact: str) -> bool:
@@ -218,16 +224,22 @@ async def _is_buyers(session: AsyncSession, order: Order, contact: str) -> bool:
 
 
 async def _told(session: AsyncSession, row: WithdrawalRow) -> Withdrawal:
-    refund = 0 if row.refund_id is None else (await refunds.read_refund(session, row.refund_id)).amount
+    order = public("ord", row.order_id)
     return Withdrawal(
         id=withdrawal_id(row),
-        order=public("ord", row.order_id),
+        order=order,
         state=cast("State", row.state),
         channel=cast("Channel", row.channel),
         received_at=row.received_at,
         sent_on=row.sent_on,
         last_day=row.last_day,
-        refund=refund,
+        refund=await _given_back(session, row, order),
         kept=row.kept,
         entered_by=row.entered_by,
     )
+
+
+async def _given_back(session: AsyncSession, row: WithdrawalRow, order: str) -> int:
+    """What went back with the declaration, of all payments. Money that came after it is told of apart."""
+    found = await refunds.refunds_of(session, order) if row.refund_id is not None else ()
+    return sum(each.amount for each in found if (each.reason, each.created_at) == ("withdrawal", row.received_at))

@@ -58,6 +58,18 @@ BREACHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     ("money that is neither right, refund nor case", (f"delete from subscription where id = {_RIGHT}",)),
     (
+        "money of what renews that is neither period, refund nor case",
+        (f"""insert into renewal (id, order_id, product, product_name, features, pupils, interval, unit_gross,
+            grace_days, notice_days, currency, state, is_renewal_on, is_paused, revision, pushed, tries, checks,
+            created_at) values (gen_random_uuid(), {_ORDER}, 'planted', 'planted', '{{}}', '{{}}', 'month', 599,
+            3, 7, 'PLN', 'new', true, false, 0, 0, 0, 0, '2026-09-01T08:00Z')""",),
+    ),
+    (
+        "money kept of a contract that was withdrawn from",
+        ("""update payment set refund_reserved = 0
+            where order_id = (select order_id from subscription where pupil = 'p3')""",),
+    ),
+    (
         "a right kept after all its money went back",
         (f"update payment set refund_reserved = amount where order_id = {_ORDER}",),
     ),

@@ -134,6 +134,17 @@ def test_r77_never_more_goes_back_than_is_there_nor_more_than_the_rights_cost(
     assert found.kept <= sum(one.kept(first + timedelta(days=after)) for one in sold)
 
 
+@given(st.integers(0, 10_000_000), st.lists(LENGTHS, max_size=5))
+def test_r74_of_rights_that_share_money_the_prices_are_all_of_it_and_each_day_costs_the_same(
+    money: int, lengths: list[int]
+) -> None:
+    first = date(2026, 9, 1)
+    sold = rules.sharing(money, [right(first, last=first + timedelta(days=length - 1)) for length in lengths])
+    assert [one.days for one in sold] == lengths
+    assert sum(one.price for one in sold) == (money if lengths else 0)
+    assert all(abs(one.price - money * one.days / sum(lengths)) <= 1 for one in sold)
+
+
 def test_r74_a_right_that_has_not_begun_costs_nothing_and_one_that_is_over_costs_all() -> None:
     sold = right(date(2027, 7, 1), last=date(2028, 6, 30))
     assert prorata([sold], 4499, date(2027, 6, 30)).kept == 0

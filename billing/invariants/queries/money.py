@@ -66,6 +66,27 @@ MONEY: Final = (
     ),
     Query(
         "I12",
+        "money of what renews that is neither period, refund nor case",
+        "A charge gave no period that was paid for, and did not go back in full.",
+        """select p.order_id, p.stripe_payment_intent, p.amount, p.refund_reserved as back from payment p
+            where exists (select from renewal n where n.order_id = p.order_id) and p.refund_reserved < p.amount
+            and p.recorded_at < cast(:settled as timestamptz)
+            and not exists (select from renewal_invoice i
+                where i.payment_id = p.stripe_payment_intent and i.fate = 'kept')
+            and not exists (select from finance_case c where c.order_id = p.order_id)""",
+    ),
+    Query(
+        "I12",
+        "money kept of a contract that was withdrawn from",
+        "More of it stays than the withdrawal says, and nobody is asked to look.",
+        f"""select o.name, paid.rest, w.kept from withdrawal w join {_ORDERS} o on o.id = w.order_id
+            cross join lateral (select sum(p.amount - p.refund_reserved) as rest
+                from payment p where p.order_id = o.name) paid
+            where w.state = 'accepted' and paid.rest > w.kept
+            and not exists (select from finance_case c where c.order_id = o.name)""",
+    ),
+    Query(
+        "I12",
         "a right kept after all its money went back",
         "Everything that was paid for an order is refunded or on its way, and its right still counts.",
         f"""select s.order_id, s.state from subscription s join lateral (select sum(amount) as paid,
