@@ -47,7 +47,7 @@ class OutboxRow(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         CheckConstraint("state in ('new', 'done', 'parked')", name="state"),
-        Index("ix_outbox_due", "due_at", postgresql_where="state = 'new'"),
+        Index("ix_outbox_due", "due_at", "id", postgresql_where="state = 'new'"),
         Index("ix_outbox_parked", "id", postgresql_where="state = 'parked'"),
     )
 

@@ -27,7 +27,7 @@ class LetterRow(Base):
         UniqueConstraint("account", "kind", "about"),
         CheckConstraint("state in ('planned', 'handed_over', 'bounced', 'dropped', 'parked')", name="state"),
         CheckConstraint("(state = 'handed_over') = (handed_over_at is not null)", name="handed_over"),
-        Index("ix_letter_due", "due_at", postgresql_where="state = 'planned'"),
+        Index("ix_letter_due", "due_at", "id", postgresql_where="state = 'planned'"),
         Index("ix_letter_awaited", "due_at", "id", postgresql_where=f"state = 'planned' and {AWAITED}"),
         Index("ix_letter_trouble", "state", "id", postgresql_where="state in ('parked', 'bounced')"),
     )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import text
+import pytest
 
 from billing.notices.sending import BATCH
 from tests.services.house import House
@@ -62,11 +62,20 @@ async def test_r27_at_night_a_crowd_is_put_off_at_once_and_a_confirmation_goes(h
     assert await house.one(_PLANNED, at=night + timedelta(hours=14)) == CROWD
 
 
-async def test_the_index_of_awaited_letters_is_used(house: House) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ("letter where state = 'planned' and kind not in ('season_ending', 'trial_ending')", "ix_letter_awaited"),
+        ("letter where state = 'planned' and kind in ('season_ending', 'trial_ending')", "ix_letter_due"),
+        ("outbox where state = 'new'", "ix_outbox_due"),
+    ],
+)
+async def test_the_first_of_very_many_that_are_due_at_one_instant_are_found_without_sorting(
+    house: House, wanted: str, index: str
+) -> None:
     async with house.database.engine.connect() as link:
-        await link.execute(text("set enable_seqscan = off"))
-        plan = await link.execute(text(
-            "explain select * from letter where state = 'planned' and due_at <= now() and kind not in"
-            " ('season_ending', 'trial_ending') order by due_at, id limit 20"
-        ))  # fmt: skip
-        assert "ix_letter_awaited" in "".join(row[0] for row in plan)
+        await link.exec_driver_sql("set enable_seqscan = off")
+        query = f"explain select * from {wanted} and due_at <= now() order by due_at, id limit 20"
+        plan = "\n".join(row[0] for row in await link.exec_driver_sql(query))
+    assert index in plan
+    assert "Sort" not in plan
