@@ -30,7 +30,7 @@ FILES = {
     "pupils": "import of accounts, each with a pupil and its trial",
 }
 _WRITTEN = ("account", "entitlement_account", "audit", "entitlement_change", "entitlement_pupil", "entitlement_link",
-            "trial", "entitlement_grant", "outbox")  # fmt: skip
+            "trial", "trial_to_tell", "entitlement_grant", "outbox")  # fmt: skip
 
 
 class Ran(msgspec.Struct, frozen=True):
