@@ -159,12 +159,12 @@ def is_for(row: OrderRow, sale: Sale, accepted: Accepted) -> bool:
     """Whether the order says all that is offered and accepted now: what and for how much, at which tax rate, on which
     terms, less what the school blocks (R13, R45, R85)."""
     offer = sale.offer
-    return offer is not None and (
-        (row.product, row.unit_gross, row.vat_rate_percent, row.vat_method, row.terms_version, *row.features)
-        == (offer.product, offer.unit_gross, offer.vat_rate_percent, offer.vat_method, accepted.terms_version,
-            *offer.features)
-        and row.blocked_features == list(sale.blocked_features)
-    )  # fmt: skip
+    if offer is None:
+        return False
+    ordered = row.product, row.unit_gross, row.vat_rate_percent, row.vat_method, row.terms_version
+    shown = offer.product, offer.unit_gross, offer.vat_rate_percent, offer.vat_method, accepted.terms_version
+    features = list(offer.features), list(sale.blocked_features)
+    return ordered == shown and (row.features, row.blocked_features) == features
 
 
 def _sold_until(offer: Offer, catalogue: Catalogue) -> datetime:

@@ -15,6 +15,7 @@ from billing.checkout import showing
 from billing.kernel.days import day_of, last_day_before, start_of
 from billing.notices import service
 from billing.notices.compose_desk import Desk, Told
+from billing.notices.kinds import SEASON_ENDING, TRIAL_ENDING
 from billing.notices.letters import AccessEnding
 from billing.notices.letters_accounts import Cause, Reader
 from billing.notices.tables import LetterRow
@@ -22,7 +23,7 @@ from billing.subscriptions import season_end
 from billing.trials import untold
 from entitlements import service as desk
 
-_CAUSES: Final[dict[str, Cause]] = {service.TRIAL_ENDING: "trial", service.SEASON_ENDING: "season"}
+_CAUSES: Final[dict[str, Cause]] = {TRIAL_ENDING: "trial", SEASON_ENDING: "season"}
 ENDINGS: Final = tuple(_CAUSES)
 
 
@@ -91,6 +92,6 @@ async def _of_season(session: AsyncSession, row: LetterRow, day: date, at: datet
 
 _Concerned = Callable[[AsyncSession, LetterRow, date, datetime], Awaitable[Collection[str] | str]]
 _CONCERNED: Final[dict[str, _Concerned]] = {
-    service.TRIAL_ENDING: _of_trials,
-    service.SEASON_ENDING: _of_season,
+    TRIAL_ENDING: _of_trials,
+    SEASON_ENDING: _of_season,
 }

@@ -19,7 +19,8 @@ from billing.catalog.values import TrialPolicy
 from billing.kernel.days import next_opening
 from billing.kernel.db import wake
 from billing.kernel.ids import new_id
-from billing.notices.service import SEND, TRIAL_ENDING
+from billing.notices.kinds import TRIAL_ENDING
+from billing.notices.service import SEND
 from billing.notices.tables import LetterRow
 from billing.trials import untold
 from billing.trials.untold import Waiting

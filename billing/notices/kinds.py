@@ -2,7 +2,9 @@
 
 from typing import Final
 
-CROWDED: Final = ("season_ending", "trial_ending")
+TRIAL_ENDING: Final = "trial_ending"
+SEASON_ENDING: Final = "season_ending"
+CROWDED: Final = (SEASON_ENDING, TRIAL_ENDING)
 """In the day, and in the pace of the domain (R27)."""
-AWAITED: Final = "kind not in ('season_ending', 'trial_ending')"
-"""All others, as the database says it."""
+AWAITED: Final = f"kind not in {CROWDED}"
+"""All others, as the database says it: a tuple of plain words is written alike in Python and in SQL."""

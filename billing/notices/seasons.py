@@ -15,7 +15,8 @@ from billing.catalog.values import Catalogue
 from billing.kernel.days import day_of, last_day_before, next_opening, start_of
 from billing.kernel.db import wake
 from billing.notices.crowds import letters
-from billing.notices.service import SEASON_ENDING, SEND
+from billing.notices.kinds import SEASON_ENDING
+from billing.notices.service import SEND
 from billing.subscriptions import season_end
 from entitlements import crowds as desk
 

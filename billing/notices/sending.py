@@ -56,13 +56,13 @@ class PostOffice:
         """How many letters that are due were looked at, and those to send now: whatever somebody waits for first, then
         of a crowd those whose slot has come. Each is due again after the lease, should this process die (F03)."""
         hours = self._desk.catalogue.trial.send_hours
-        if not within_hours(at, *hours):
-            held = await hold_crowd(session, at, next_opening(at, *hours), MOST_HELD)
-            rows = await due_letters(session, at, BATCH)
+        held, rows = 0, await due_letters(session, at, BATCH)
+        if within_hours(at, *hours):
+            crowd = await due_letters(session, at, BATCH - len(rows), of_crowd=True)
+            await self._pace(session, [row for row in crowd if not row.is_paced], at)
+            rows += crowd
         else:
-            held, rows = 0, await due_letters(session, at, BATCH)
-            rows += await due_letters(session, at, BATCH - len(rows), of_crowd=True)
-            await self._pace(session, [row for row in rows if row.kind in CROWDED and not row.is_paced], at)
+            held = await hold_crowd(session, at, next_opening(at, *hours), MOST_HELD)
         taken = [row for row in rows if row.due_at <= at]
         for row in taken:
             row.due_at, row.tries = at + LEASE, row.tries + 1

@@ -17,6 +17,7 @@ from billing.kernel.days import next_opening
 from billing.kernel.db import wake
 from billing.kernel.errors import NotFound
 from billing.kernel.ids import new_id, parse, public
+from billing.notices.kinds import TRIAL_ENDING
 from billing.notices.tables import LetterRow
 from billing.subscriptions import charges
 from billing.trials import rules as trial_rules
@@ -26,8 +27,6 @@ from billing.trials.rules import Telling
 from billing.trials.untold import Waiting
 from entitlements import service as desk
 
-TRIAL_ENDING = "trial_ending"
-SEASON_ENDING = "season_ending"
 RENEWAL_COMING = "renewal_coming"
 SEND = "letters.send"
 ERASED = "erased"

@@ -13,6 +13,7 @@ from billing.kernel.db import Database
 from billing.kernel.idempotency import KEPT, IdempotencyRow
 from billing.kernel.settings import Settings
 from billing.notices import service as notices
+from billing.notices.kinds import TRIAL_ENDING
 from tests.routes.house import Api, opened
 from tests.routes.reading import problem
 
@@ -146,7 +147,7 @@ async def test_a_notice_shown_in_the_app_is_handed_over_once_and_replayed(
     at = clock.now()
     async with database.begin() as session:
         day = date(2026, 10, 1)
-        await notices.plan_letter(session, "a1", notices.TRIAL_ENDING, str(day), at, day=day, pupils=["p1"])
+        await notices.plan_letter(session, "a1", TRIAL_ENDING, str(day), at, day=day, pupils=["p1"])
     (notice,) = (await api.told("GET", "/v1/accounts/a1/notices"))["data"]
     path = f"/v1/notices/{notice['id']}/shown"
     first = await api.ask("POST", path, headers=under("seen"))

@@ -9,6 +9,7 @@ import pytest
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
 from billing.notices import service as notices
+from billing.notices.kinds import TRIAL_ENDING
 from billing.subscriptions import service as subscriptions
 from billing.subscriptions.service import Pass
 from tests.routes.house import ADULT, HOME, Api
@@ -131,7 +132,7 @@ async def test_a_notice_says_what_must_be_told_to_whom_and_whether_it_was(
     async with database.begin() as session:
         for day in (1, 2):
             on, at = datetime(2026, 10, day, tzinfo=UTC).date(), clock.now() + timedelta(seconds=day)
-            await notices.plan_letter(session, "a1", notices.TRIAL_ENDING, str(on), at, day=on, pupils=["p1", "p2"])
+            await notices.plan_letter(session, "a1", TRIAL_ENDING, str(on), at, day=on, pupils=["p1", "p2"])
     told = await api.told("GET", "/v1/accounts/a1/notices", params={"limit": 1})
     (notice,) = told["data"]
     assert (told["has_more"], told["next"]) == (True, notice["id"])

@@ -58,12 +58,16 @@ def _sender() -> str:
         frame = frame.f_back
 
 
-async def read_whole(link: AsyncConnection, statement: str, values: tuple[Any, ...]) -> set[str]:
-    """The tables of which a statement would read every row, or walk a whole index past rows that it does not want,
-    though scans are forbidden. What a partial index leads to is few."""
-    await link.exec_driver_sql("set local enable_seqscan = off")
+async def partial_indexes(link: AsyncConnection) -> set[str]:
+    """The names of indexes that lead to few rows."""
     query = "select indexrelid::regclass::text from pg_index where indpred is not null"
-    partial = {row[0] for row in await link.exec_driver_sql(query)}
+    return {row[0] for row in await link.exec_driver_sql(query)}
+
+
+async def read_whole(link: AsyncConnection, statement: str, values: tuple[Any, ...], partial: set[str]) -> set[str]:
+    """The tables of which a statement would read every row, or walk a whole index past rows that it does not want,
+    though scans are forbidden; `partial` indexes may be walked."""
+    await link.exec_driver_sql("set local enable_seqscan = off")
     told = (await link.exec_driver_sql(f"explain (format json) {statement}", values)).scalar_one()
     (plan,) = json.loads(told) if isinstance(told, str) else told
     return set(_whole(plan["Plan"], partial))
