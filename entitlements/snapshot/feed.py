@@ -12,8 +12,8 @@ import asyncpg
 from sqlalchemy.engine import Engine
 
 from billing.kernel.clock import ticks
-from entitlements.line import server_of
-from entitlements.waking import CHANNEL
+from entitlements.line import BY_INDEX, server_of
+from entitlements.waking import CHANNEL, FOLLOWER
 
 _PATIENCE: Final = 5.0
 KEPT: Final = 3600 * 10**9
@@ -100,9 +100,8 @@ class Feed:
     async def _connected(self) -> Any:
         if self._link is not None and not self._link.is_closed():
             return self._link
-        settings = {"application_name": "billing-feed", "default_transaction_read_only": "on", "jit": "off"}
         way: dict[str, Any] = self._options | {
-            "server_settings": settings,
+            "server_settings": BY_INDEX | {"application_name": FOLLOWER},
             "timeout": _PATIENCE,
             "command_timeout": _PATIENCE,
         }
