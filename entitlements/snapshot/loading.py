@@ -1,12 +1,14 @@
-"""All accounts at once: rows of one COPY, in the order of the accounts, become the bytes of a fresh shelf.
+"""All accounts at once: rows of a COPY, in the order of the accounts, become the bytes of a fresh shelf.
 
-It says what `reader.FACTS` says, for everybody who has a pupil; what it does not understand at once it leaves to that
-statement. Accounts without a pupil are not known here until they change; they ask the database.
+They come in two halves: the database joins and sorts the second while the first is packed here. They say what
+`reader.FACTS` says, for everybody who has a pupil; what is not understood at once is left to that statement. Accounts
+without a pupil are not known here until they change; they ask the database.
 """
 
 import struct
-from asyncio import sleep, timeout
-from collections.abc import Callable
+from asyncio import Event, create_task, sleep, timeout, wait
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, cast
@@ -37,6 +39,7 @@ from (
     from entitlement_link l
     left join entitlement_pupil p on p.pupil = l.pupil and p.school = any ($1::text[])
     left join entitlement_grant g on g.pupil = l.pupil
+    where (l.account < $2) = $3
     order by l.account collate "C", l.linked_at, l.pupil, g.id
     offset 0
 ) everybody
@@ -44,6 +47,7 @@ from (
 """What is sent is made behind the sorting, while the rows before are packed: without `offset` it is made before."""
 _BLOCKS: Final = "select school, feature, since from entitlement_block order by school"
 _HOW_MANY: Final = "select count(*) from entitlement_account"
+_MIDDLE: Final = "select account from entitlement_account order by account offset $1 limit 1"
 _TURN: Final = 200
 """Rows that are read before whoever else has something to do may: half a millisecond."""
 _PATIENCE: Final = 5.0
@@ -65,33 +69,62 @@ async def load(engine: Engine, line: Line, new_shelf: Callable[[int, int], Keepe
 
     `new_shelf` makes one for so many accounts and bytes. Raises OSError, and what asyncpg raises.
     """
-    settings = {"application_name": "billing-load", "default_transaction_read_only": "on", "work_mem": "256MB",
-                "jit": "off", "max_parallel_workers_per_gather": "0", "statement_timeout": "0"}  # fmt: skip
-    way: dict[str, Any] = server_of(engine) | {"timeout": _PATIENCE, "server_settings": settings}
-    link: Any = await asyncpg.connect(**way)
     is_complete = False
-    try:
-        async with timeout(_LONGEST):
-            accounts = await link.fetchval(_HOW_MANY)
-            shelf = new_shelf(accounts, LEAST + accounts * SIZE)
-            try:
-                await put_all(shelf, line, await _copy(link, shelf))
-                is_complete = True
-            finally:
-                if not is_complete:
-                    shelf.close()
-                    shelf.path.unlink(missing_ok=True)
-    finally:
-        link.terminate()
+    async with _connected(engine) as link, _connected(engine) as other, timeout(_LONGEST):
+        accounts = await link.fetchval(_HOW_MANY)
+        shelf = new_shelf(accounts, LEAST + accounts * SIZE)
+        try:
+            await put_all(shelf, line, await _copy(link, other, accounts, shelf))
+            is_complete = True
+        finally:
+            if not is_complete:
+                shelf.close()
+                shelf.path.unlink(missing_ok=True)
     return shelf
 
 
-async def _copy(link: Any, shelf: Keeper) -> list[str]:
-    """Put everybody on the shelf but those that need a closer look, who are answered."""
+@asynccontextmanager
+async def _connected(engine: Engine) -> AsyncGenerator[Any]:
+    settings = {"application_name": "billing-load", "default_transaction_read_only": "on", "work_mem": "192MB",
+                "jit": "off", "max_parallel_workers_per_gather": "0", "statement_timeout": "0"}  # fmt: skip
+    way: dict[str, Any] = server_of(engine) | {"timeout": _PATIENCE, "server_settings": settings}
+    link: Any = await asyncpg.connect(**way)
+    try:
+        yield link
+    finally:
+        link.terminate()
+
+
+async def _copy(link: Any, other: Any, accounts: int, shelf: Keeper) -> list[str]:
+    """Put everybody on the shelf but those that need a closer look, who are answered. The `other` connection begins
+    when the first rows of this one are there, and waits with its own until all of those were read."""
     blocks = await link.fetch(_BLOCKS)
     rows = Rows(shelf, blocks)
-    schools = list({school for school, *_ in blocks})
-    await link.copy_from_query(_EVERYBODY, schools, output=rows.take, format="binary")
+    question = _EVERYBODY, list({school for school, *_ in blocks}), await link.fetchval(_MIDDLE, accounts // 2) or ""
+    is_coming, is_over = Event(), Event()
+
+    async def take(piece: bytes) -> None:
+        is_coming.set()
+        await rows.take(piece)
+
+    async def take_later(piece: bytes) -> None:
+        await is_over.wait()
+        await rows.take(piece)
+
+    async def second() -> None:
+        await is_coming.wait()
+        await other.copy_from_query(*question, False, output=take_later, format="binary")
+
+    later = create_task(second())
+    try:
+        await link.copy_from_query(*question, True, output=take, format="binary")
+        rows.begin()
+        is_coming.set()
+        is_over.set()
+        await later
+    finally:
+        later.cancel()
+        await wait({later})
     rows.end()
     return rows.odd
 
@@ -144,6 +177,10 @@ class Rows:
                 break
             await sleep(0)
         self._rest = data[place:]
+
+    def begin(self) -> None:
+        """Another stream follows, of other accounts."""
+        self._rest, self._skip = b"", _SIGNATURE
 
     def end(self) -> None:
         """There are no more rows."""

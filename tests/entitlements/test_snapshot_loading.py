@@ -1,5 +1,6 @@
 """Everybody at once: whatever the accounts look like and however the stream is cut, the shelf tells the truth (I05)."""
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ async def test_the_stream_may_come_in_pieces_of_any_length(
     async def take(piece: bytes) -> None:
         stream.extend(piece)
 
-    await link.copy_from_query(loading._EVERYBODY, [], output=take, format="binary")
+    await link.copy_from_query(loading._EVERYBODY, [], "", False, output=take, format="binary")
     await link.close()
     dice, told = random.Random(longest), list[dict[str, object]]()
     for cut in (False, True):
@@ -98,3 +99,44 @@ async def test_the_stream_may_come_in_pieces_of_any_length(
         shelf.close()
     assert told[0] == told[1]
     assert len(told[0]) > _ACCOUNTS / 2
+
+
+@pytest.mark.parametrize("half", [1, 2])
+async def test_a_load_that_is_cut_off_leaves_nothing_behind(
+    town: list[str], database: Database, tmp_path: Path, half: int
+):
+    """The first half is read while the second waits for it; either may lose its connection."""
+    del town
+    engine = database.engine.sync_engine
+    line, path = Line(engine, 5), tmp_path / "shelf"
+    for statement in _MANY_MORE:
+        async with database.begin() as session:
+            await session.execute(text(statement))
+    cut = asyncio.create_task(_cut_off(database, half))
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await loading.load(engine, line, lambda many, size: Keeper(path, many, size))
+    line.drop()
+    await asyncio.wait_for(cut, 5)
+    assert not path.exists()
+    assert not [task for task in asyncio.all_tasks() if "copy" in repr(task)]
+
+
+_MANY_MORE = (
+    "insert into entitlement_account select 'm' || n from generate_series(1, 60000) n",
+    "insert into entitlement_pupil select 'm' || n from generate_series(1, 60000) n",
+    "insert into entitlement_link select 'm' || n, 'm' || n, now() from generate_series(1, 60000) n",
+)
+
+
+async def _cut_off(database: Database, half: int) -> None:
+    """End the connection of a half, which is the older or the younger one, as soon as it copies."""
+    query = text("""
+    select pg_terminate_backend(pid) from (
+        select pid, query, rank() over (order by backend_start) as half
+        from pg_stat_activity where application_name = 'billing-load'
+    ) loading where half = :half and query ilike 'copy%'""")
+    while True:
+        async with database.begin() as session:
+            if list(await session.scalars(query, {"half": half})):
+                return
+        await asyncio.sleep(0.002)
