@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.accounts.service import find_accounts
+from billing.kernel.clock import ticks
 from billing.kernel.days import next_opening, within_hours
 from billing.kernel.db import Database
 from billing.kernel.outbox import MOST_TRIES, backoff
@@ -25,6 +26,7 @@ from billing.notices.tables import LetterRow
 BATCH = 20
 MOST_HELD = 10_000
 LEASE = timedelta(minutes=5)
+"""How long a letter that was claimed may wait for its turn; from its turn on, how long the mail server may take."""
 MOST_DOUBTS = 1
 HIDDEN = "…"
 
@@ -45,10 +47,14 @@ class PostOffice:
 
     async def send_due(self, at: datetime) -> int:
         """Send one batch of what is due; answers how many letters were looked at."""
+        begun = ticks()
         async with self._database.begin() as session:
             looked_at, claimed = await self._claim(session, at)
         await one_by_one(
-            service.SEND, claimed, lambda key: self._send(key, at), lambda key: self._put_off(key, at, "fault_of_ours")
+            service.SEND,
+            claimed,
+            lambda key: self._send(key, at, timedelta(seconds=(ticks() - begun) // 10**9)),
+            lambda key: self._put_off(key, at, "fault_of_ours"),
         )
         return looked_at
 
@@ -76,8 +82,8 @@ class PostOffice:
         for row, slot in zip(rows, await take_slots(session, domains, self._per_minute, at), strict=True):
             row.due_at, row.is_paced = max(row.due_at, slot), True
 
-    async def _send(self, key: UUID, at: datetime) -> None:
-        prepared = await self._prepare(key, at)
+    async def _send(self, key: UUID, at: datetime, waited: timedelta) -> None:
+        prepared = await self._prepare(key, at, waited)
         if prepared is None:
             return
         envelope, sealed = prepared
@@ -106,12 +112,13 @@ class PostOffice:
             else:
                 return
 
-    async def _prepare(self, key: UUID, at: datetime) -> tuple[Envelope, Sealed] | None:
-        """The letter as it is true now, marked as being with the mail server; None when it is not to be sent, or when
-        the lease ran out before its turn came and somebody else may have claimed it (F47)."""
+    async def _prepare(self, key: UUID, at: datetime, waited: timedelta) -> tuple[Envelope, Sealed] | None:
+        """The letter as it is true now, marked as being with the mail server, with a lease that begins now; None when
+        it is not to be sent, or when its lease ran out in the time that it has `waited` for those before it, and
+        somebody else has claimed it, or may (F47)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
-            if row.state != "planned" or row.due_at != at + LEASE:
+            if row.state != "planned" or row.due_at != at + LEASE or waited >= LEASE:
                 return None
             if row.sending_since is not None:
                 row.doubts += 1
@@ -124,7 +131,7 @@ class PostOffice:
             except Dropped as fault:
                 service.drop(session, row, at, fault.reason)
                 return None
-            row.sending_since = at
+            row.sending_since, row.due_at = at, at + waited + LEASE
             message_id = f"{service.letter_id(row)}@{self._host}"
             row.message_id = message_id
             return Envelope(sender=self._sender, to=sealed.to, message_id=message_id), sealed

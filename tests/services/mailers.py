@@ -54,19 +54,18 @@ class Breaking:
 
 
 class Meanwhile:
-    """Hands letters over for real; while the first is with the server, something else happens."""
+    """Hands letters over for real; while the first is with the server, something else happens, and so with the next."""
 
-    def __init__(self, inner: Mailer, deed: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, inner: Mailer, *deeds: Callable[[], Awaitable[object]]) -> None:
         self.inner = inner
-        self.deed: Callable[[], Awaitable[object]] | None = deed
+        self.deeds = list(deeds)
         self.first = ""
 
     async def send(self, envelope: Envelope, written: Written) -> str:
         answer = await self.inner.send(envelope, written)
-        deed, self.deed = self.deed, None
-        if deed is not None:
-            self.first = envelope.to
-            await deed()
+        self.first = self.first or envelope.to
+        if self.deeds:
+            await self.deeds.pop(0)()
         return answer
 
 

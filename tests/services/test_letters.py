@@ -1,5 +1,6 @@
 """One letter, once: whatever the mail server, the process or the neighbour does meanwhile (I18–I20, F44–F48)."""
 
+import asyncio
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -79,6 +80,24 @@ async def test_f47_while_one_worker_waits_for_a_slow_server_another_takes_the_re
     others = [letter.to for letter in house.letters() if letter.to != mailer.first]
     assert len(others) == len(set(others)) == 2
     assert len(house.letters()) <= 4, "the one in doubt comes at most twice"
+
+
+async def test_f47_a_letter_whose_turn_came_late_is_not_taken_for_lost_while_the_server_has_it(house: House) -> None:
+    await ready(house, "anna", "jan")
+    began = house.now
+
+    async def neighbour() -> None:
+        house.stand_at(began + LEASE + timedelta(seconds=0.9))
+        await house.office().send_due(house.now)
+
+    async def slowly() -> None:
+        await asyncio.sleep(1.1)
+
+    mailer = Meanwhile(house.smtp(), slowly, neighbour)
+    await house.office(mailer).send_due(began)
+    assert sorted(letter.to for letter in house.letters()) == sorted({letter.to for letter in house.letters()})
+    assert await states(house) == [("anna", "handed_over", None), ("jan", "handed_over", None)]
+    assert await house.one("select sum(doubts) from letter") == 0
 
 
 async def test_r29_a_refused_address_is_not_written_to_again_and_the_app_is_asked_to_tell(house: House) -> None:
