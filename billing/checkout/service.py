@@ -157,14 +157,19 @@ def _wish_again(
 
 def is_for(row: OrderRow, sale: Sale, accepted: Accepted) -> bool:
     """Whether the order says all that is offered and accepted now: what and for how much, at which tax rate, on which
-    terms, less what the school blocks (R13, R45, R85)."""
+    terms, in which language, less what the school blocks (R13, R45, R85)."""
     offer = sale.offer
     if offer is None:
         return False
-    ordered = row.product, row.unit_gross, row.vat_rate_percent, row.vat_method, row.terms_version
-    shown = offer.product, offer.unit_gross, offer.vat_rate_percent, offer.vat_method, accepted.terms_version
-    features = list(offer.features), list(sale.blocked_features)
-    return ordered == shown and (row.features, row.blocked_features) == features
+    ordered = (
+        row.product, row.features, row.blocked_features, row.unit_gross, row.vat_rate_percent, row.vat_method,
+        row.terms_version, row.locale,
+    )  # fmt: skip
+    shown = (
+        offer.product, list(offer.features), list(sale.blocked_features), offer.unit_gross, offer.vat_rate_percent,
+        offer.vat_method, accepted.terms_version, accepted.locale,
+    )  # fmt: skip
+    return ordered == shown
 
 
 def _sold_until(offer: Offer, catalogue: Catalogue) -> datetime:

@@ -154,7 +154,7 @@ async def test_r45_what_was_accepted_is_frozen_whatever_changes_afterwards(house
 
 
 @pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=20)], ids=["page open", "page over"])
-@pytest.mark.parametrize("change", ["tax rate", "terms", "school"])
+@pytest.mark.parametrize("change", ["tax rate", "terms", "school", "language"])
 async def test_r13_r45_r105_an_order_left_lying_is_made_anew_where_what_is_accepted_is_another(
     house: House, change: str, later: timedelta
 ) -> None:
@@ -167,6 +167,8 @@ async def test_r13_r45_r105_an_order_left_lying_is_made_anew_where_what_is_accep
         house.catalogue = priced(house.catalogue, vat_rate_percent=24)
     elif change == "terms":
         given["terms_version"] = "2027-01"
+    elif change == "language":
+        given["locale"] = "uk"
     else:
         async with house.database.begin() as session:
             await desk.put_school_blocks(session, "sp5", ("messages",), house.now)
@@ -175,11 +177,12 @@ async def test_r13_r45_r105_an_order_left_lying_is_made_anew_where_what_is_accep
     assert [amount for status, amount in await sessions(house) if status == "open"] == [4499], "one open page (R34)"
     await house.pay(second)
     await house.settle()
-    query = "select state, vat_rate_percent, terms_version, blocked_features from orders order by number"
+    query = "select state, vat_rate_percent, terms_version, blocked_features, locale from orders order by number"
     old, new = await house.rows(query)
     assert (old.state, new.state) == ("expired", "paid")
-    assert (new.vat_rate_percent, new.terms_version, new.blocked_features) == {
-        "tax rate": (24, "2026-11", []), "terms": (23, "2027-01", []), "school": (23, "2026-11", ["messages"]),
+    assert (new.vat_rate_percent, new.terms_version, new.blocked_features, new.locale) == {
+        "tax rate": (24, "2026-11", [], "pl"), "terms": (23, "2027-01", [], "pl"),
+        "school": (23, "2026-11", ["messages"], "pl"), "language": (23, "2026-11", [], "uk"),
     }[change]  # fmt: skip
     assert await house.one("select vat_rate_percent from ledger_sale") == new.vat_rate_percent
     await check(house)
