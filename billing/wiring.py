@@ -13,7 +13,7 @@ from billing.checkout import renewing_tasks as renewals
 from billing.checkout import tasks as checkout
 from billing.finance.openid import OidcSettings, OpenIdClient
 from billing.invariants import tasks as invariants
-from billing.invoices.service import on_refund
+from billing.invoices.service import on_refund, on_waived
 from billing.kernel import idempotency, outbox
 from billing.kernel.attendance import Attendance
 from billing.kernel.clock import Clock, clock_of
@@ -138,7 +138,11 @@ def _works(
 
 
 def _consumers(catalogue: Catalogue) -> dict[str, tuple[outbox.Consumer, ...]]:
-    ours = {"subscription.ended": (on_right_ended(catalogue.trial),), "refund.succeeded": (on_refund,)}
+    ours = {
+        "subscription.ended": (on_right_ended(catalogue.trial),),
+        "refund.succeeded": (on_refund,),
+        "refund.waived": (on_waived,),
+    }
     wanting: tuple[Mapping[str, tuple[outbox.Consumer, ...]], ...] = (
         consumers(catalogue),
         ours,

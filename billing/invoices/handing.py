@@ -19,6 +19,8 @@ from billing.ledger.service import Booked
 from billing.payments import service as payments
 
 _RETURNED = "refunded before the invoice was made"
+_REFUNDED = "zwrot zapłaty"
+_WAIVED = "zwrot zapłaty nie doszedł do skutku"
 _TRANSFER = 6
 
 
@@ -69,8 +71,9 @@ async def _corrected(session: AsyncSession, row: InvoiceRow) -> Corrected | None
     if first.number is None or first.issued_on is None:
         return None
     return Corrected(
-        number=first.number, issued_on=first.issued_on, ksef_number=first.ksef_number, reason="zwrot zapłaty"
-    )
+        number=first.number, issued_on=first.issued_on, ksef_number=first.ksef_number,
+        reason=_REFUNDED if row.gross < 0 else _WAIVED,
+    )  # fmt: skip
 
 
 async def document(

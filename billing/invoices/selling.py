@@ -9,14 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.invoices.rules import MARKERS, Marker, Path
-from billing.invoices.tables import InvoiceRow
+from billing.invoices.tables import WAIVED, InvoiceRow
 from billing.ledger import reports
 from billing.ledger.reports import Movement
 
 
 class Sold(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale, or what a refund took back of one, on its day. `number` is that of KSeF, or the invoice's own; `awaits`
-    says that a correction of an invoice has been asked for and is not issued yet."""
+    """A sale, what a refund took back of one, or what its waiver put back, on its day. `number` is that of KSeF, or the
+    paper's own; `awaits` says that a correction of an invoice has been asked for and is not issued yet."""
 
     on: date
     order: str
@@ -38,16 +38,18 @@ async def sold_in(session: AsyncSession, first: date, last: date) -> list[Sold]:
 
 
 async def _papers(session: AsyncSession) -> dict[str, InvoiceRow]:
-    """Issued invoices by payment, issued corrections by refund."""
-    rows = await session.scalars(select(InvoiceRow).where(InvoiceRow.state == "issued"))
+    """Invoices and corrections that are not refused, by the payment, the refund or the waiver that asked for each."""
+    rows = await session.scalars(select(InvoiceRow).where(InvoiceRow.state != "refused"))
     return {row.refund or row.payment: row for row in rows}
 
 
 def _entry(found: Movement, papers: dict[str, InvoiceRow]) -> Sold:
     sale = found.sale
     kind, _, fact = found.cause.partition(":")
-    invoice = papers.get(sale.payment)
-    paper = invoice if kind == "payment" else papers.get(fact.partition(":")[0])
+    invoice = _issued(papers.get(sale.payment))
+    refund = fact.partition(":")[0]
+    asked = papers.get(refund + WAIVED if kind == "refund_waived" else refund)
+    paper = invoice if kind == "payment" else _issued(asked)
     shown = paper or invoice
     return Sold(
         on=found.on,
@@ -60,5 +62,9 @@ def _entry(found: Movement, papers: dict[str, InvoiceRow]) -> Sold:
         gross=found.net + found.vat,
         marker=MARKERS[cast("Path", shown.path) if shown else None],
         number=(paper.ksef_number or paper.number) if paper else None,
-        awaits=invoice is not None and paper is None,
+        awaits=kind != "payment" and asked is not None and paper is None,
     )
+
+
+def _issued(row: InvoiceRow | None) -> InvoiceRow | None:
+    return row if row is not None and row.state == "issued" else None

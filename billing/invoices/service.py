@@ -12,7 +12,7 @@ from billing.cases import service as cases
 from billing.checkout import service as checkout
 from billing.invoices import rules
 from billing.invoices.rules import Buyer, BuyerKind, Kind, NothingToInvoice, Path, State, TooLateToAsk, UnknownRequest
-from billing.invoices.tables import InvoiceRow
+from billing.invoices.tables import WAIVED, InvoiceRow
 from billing.kernel import audit
 from billing.kernel.days import day_of, end_of
 from billing.kernel.ids import new_id, parse, public
@@ -181,20 +181,30 @@ async def on_refund(session: AsyncSession, message: Message, at: datetime) -> No
             await correct(session, row, message.facts["refund"], at)
 
 
-async def correct(session: AsyncSession, row: InvoiceRow, refund: str, at: datetime) -> InvoiceRow | None:
-    """Ask for a correction down to what the books still hold of the sale; None where the papers say so already."""
+async def on_waived(session: AsyncSession, message: Message, at: datetime) -> None:
+    """A refund is not owed after all: what the papers lack of its order is put on them by a correction (R110)."""
+    for row in await of_order(session, message.facts["order"]):
+        if row.kind == "invoice" and row.state in {"handed_over", "issued"}:
+            await correct(session, row, message.facts["refund"], at, is_waived=True)
+
+
+async def correct(
+    session: AsyncSession, row: InvoiceRow, refund: str, at: datetime, *, is_waived: bool = False
+) -> InvoiceRow | None:
+    """Ask for a correction down to what the books still hold of the sale, or up to it where the refund was waived; None
+    where the papers say so already."""
     held = next(
         held for sale, held in await ledger.sales_of(session, row.order_id, lock=True) if sale.payment == row.payment
     )
     papers = [row, *(other for other in await corrections_of(session, row.id) if other.state != "refused")]
     gross, vat = sum(paper.gross for paper in papers) - held.gross, sum(paper.vat for paper in papers) - held.vat
-    if gross <= 0:
+    if (-gross if is_waived else gross) <= 0:
         return None
     today = day_of(at)
     made = InvoiceRow(
         id=new_id(at), kind=cast("Kind", "correction"), order_id=row.order_id, payment=row.payment, state="requested",
         buyer_kind=row.buyer_kind, buyer=row.buyer, asked_at=at, due_on=rules.due_on(today, today), gross=-gross,
-        vat=-vat, corrects=row.id, refund=refund,
+        vat=-vat, corrects=row.id, refund=refund + WAIVED if is_waived else refund,
     )  # fmt: skip
     await _open(session, made, at)
     return made

@@ -1,6 +1,7 @@
 """Requests for invoices and for their corrections. One open or issued invoice for each payment, by unique index."""
 
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from billing.invoices.rules import KINDS, PATHS, STATES
 from billing.kernel.db import Base
 
+WAIVED: Final = ":waived"
+"""Stands behind a refund that was waived, where a correction was asked for by that."""
+
 
 def _listed(words: tuple[str, ...]) -> str:
     return ", ".join(f"'{word}'" for word in words)
@@ -16,7 +20,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 class InvoiceRow(Base):
     """One document to issue, or issued. `buyer` is sealed, and gone once refused; `gross` and `vat` are what was handed
-    over, in grosz; a correction names the invoice it `corrects` and the refund that asked for it (R110)."""
+    over, in grosz; a correction names the invoice it `corrects` and the refund, or its waiver, that asked (R110)."""
 
     __tablename__ = "invoice"
     __table_args__ = (

@@ -13,6 +13,7 @@ from billing.kernel.ids import parse
 from billing.ledger import service as ledger
 from billing.payments import refunds, refunds_by_hand
 from billing.payments.rules import FINAL
+from billing.withdrawals import owed
 from billing.withdrawals.service import tell_of_success
 
 AGREED_ON: Final = "agreed_on"
@@ -47,6 +48,5 @@ async def decide(session: AsyncSession, row: Case, outcome: str, actor: str, rea
         await ledger.book_refund_paid(session, refund.order, refund.public_id, refund.amount, at, by_bank=True)
         tell_of_success(session, refund, at)
     else:
-        await refunds_by_hand.end_by_hand(session, refund.id, "waived", actor, reason, at)
-        await ledger.book_refund_waived(session, refund.public_id, at)
+        await owed.waive(session, refund, actor, reason, at)
     return True

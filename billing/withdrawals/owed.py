@@ -10,6 +10,7 @@ from billing.cases import service as cases
 from billing.checkout import service as checkout
 from billing.checkout.fulfilment import give_back
 from billing.checkout.service import Order
+from billing.kernel import outbox
 from billing.ledger import service as ledger
 from billing.payments import refunds, refunds_by_hand
 from billing.payments.rules import FINAL, Payment, Refund
@@ -17,6 +18,13 @@ from billing.withdrawals.disputed_money import rests
 
 BANK = "bank"
 """Who is written down as having settled what a lost dispute took."""
+
+
+async def waive(session: AsyncSession, refund: Refund, actor: str, reason: str, at: datetime) -> None:
+    """A refund that failed is not owed any more: the books hold again what it undid, and the papers are to say so."""
+    await refunds_by_hand.end_by_hand(session, refund.id, "waived", actor, reason, at)
+    await ledger.book_refund_waived(session, refund.public_id, at)
+    outbox.put(session, "refund.waived", at, refund=refund.public_id, order=refund.order)
 
 
 async def settle(
@@ -28,8 +36,7 @@ async def settle(
     for refund in await refunds.refunds_of(session, payment.order):
         if refund.payment != payment.id or refund.state not in FINAL or amount <= 0:
             continue
-        await refunds_by_hand.end_by_hand(session, refund.id, "waived", actor, reference, at)
-        await ledger.book_refund_waived(session, refund.public_id, at)
+        await waive(session, refund, actor, reference, at)
         await cases.close_about(session, "bank_transfer", refund.public_id, "dismissed", at, reference, actor=actor)
         if refund.amount > amount:
             still.append((refund, refund.amount - amount))

@@ -36,6 +36,9 @@ def made(buyer: Buyer, *parties: ThirdParty, **changes: Any) -> InvoiceDocument:
     return InvoiceDocument(**(facts | changes))
 
 
+NOTHING = Item(name="x", unit="szt.", quantity=0, unit_gross=1, gross=0, net=0, vat=0, vat_rate_percent=23)
+
+
 def lessened() -> dict[str, Any]:
     item = Item(
         name="Wersja pełna", unit="szt.", quantity=-1, unit_gross=1000, gross=-1000, net=-813, vat=-187,
@@ -92,6 +95,7 @@ def test_r108_the_school_behind_a_municipality_has_role_8_and_an_id_by_which_it_
         made(CONSUMER, corrected=CORRECTED),
         made(CONSUMER, **(lessened() | {"kind": "invoice"})),
         made(CONSUMER, items=(), totals=Totals(net=0, vat=0, gross=0)),
+        made(CONSUMER, **(lessened() | {"items": (NOTHING,), "totals": Totals(net=0, vat=0, gross=0)})),
     ],
 )
 def test_r108_what_fa3_would_not_take_is_named(wrong: InvoiceDocument) -> None:
