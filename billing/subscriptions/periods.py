@@ -50,6 +50,16 @@ def invoice_of(row: RenewalInvoiceRow) -> Invoice:
     )  # fmt: skip
 
 
+async def paid_beyond(session: AsyncSession, order: str, at: datetime) -> frozenset[str]:
+    """The provider's ids of the payments that bought an order time after an instant."""
+    query = (
+        select(RenewalInvoiceRow.payment_id)
+        .join(RenewalRow, RenewalRow.id == RenewalInvoiceRow.renewal_id)
+        .where(RenewalRow.order_id == order, RenewalInvoiceRow.covers_until > at)
+    )
+    return frozenset(name for name in await session.scalars(query) if name is not None)
+
+
 async def standing_of(session: AsyncSession, row: RenewalRow, at: datetime) -> Standing:
     """How it stands at an instant, written down or not."""
     return rules.stand(terms_of(row), await invoices_of(session, row), at)

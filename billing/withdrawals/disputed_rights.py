@@ -21,8 +21,9 @@ async def give_again(session: AsyncSession, order: str, account: str | None, uni
     """
     rights = await subscriptions.of_order(session, order, lock=True)
     held = sum(right.state in LIVE for right in rights)
-    renews = any(right.kind == "renewing" for right in rights)
-    lost = {} if renews else {right.pupil: right for right in rights if right.state == "disputed" and right.until > at}
+    if any(right.kind == "renewing" for right in rights):
+        return 0 if held else await disputed_money.without_right(session, order)
+    lost = {right.pupil: right for right in rights if right.state == "disputed" and right.until > at}
     kept = await disputed_money.kept(session, order)
     begun: list[str] = []
     if is_covered(kept, unit_gross, held + len(lost)):

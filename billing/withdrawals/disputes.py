@@ -139,7 +139,7 @@ async def _won(session: AsyncSession, row: DisputeRow, order: _Order, before: St
 
 async def _look_at_rest(session: AsyncSession, row: DisputeRow, order: _Order, at: datetime) -> None:
     """A bank may take a part only; what is left then buys nothing any more, and a person decides about it (I12)."""
-    left = await disputed_money.kept(session, row.order_id)
+    left = await disputed_money.without_right(session, row.order_id)
     if left > 0:
         await cases.open_case(
             session, "stray_money", dispute_id(row), at, order=row.order_id, account=order.account, reopen=True,
