@@ -114,9 +114,10 @@ async def _news(session: AsyncSession, after: int, most: int) -> Sequence[Any]:
 
 
 async def begin(session: AsyncSession) -> None:
-    """Somebody wants to be told of changed rights: from now on, if nobody else was being told."""
+    """Somebody wants to be told of changed rights: from now on, if nobody else was being told. Whoever begins at
+    the same instant waits and then sees the other: the mark passes over news only where nobody wants them."""
+    mark = (await session.scalars(select(MarkRow).with_for_update())).one()
     if not await session.scalar(select(_is_wanted())):
-        mark = (await session.scalars(select(MarkRow).with_for_update())).one()
         mark.seq = await session.scalar(_LAST) or 0
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from billing.kernel.days import iso
 from tests.outgoing.receiver import Receiver
-from tests.outgoing.yard import Yard, data_of
+from tests.outgoing.yard import SECRET, Yard, data_of
+from webhooks import outgoing_service as service
 from webhooks.outgoing_tasks import TELL
+from webhooks.outgoing_telling import CHANGED
 
 
 async def news(yard: Yard, *seqs: int) -> None:
@@ -20,6 +22,18 @@ async def news(yard: Yard, *seqs: int) -> None:
             at=yard.clock.now(),
         )
         await yard.say("update entitlement_numbering set seq = :seq", seq=seq)
+
+
+async def blocked(yard: Yard) -> None:
+    """Until somebody waits for the mark of what was told."""
+    query = (
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%webhook_mark%update'"
+    )
+    for _ in range(500):
+        if (await yard.say(query)).scalar_one():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("nobody waits")
 
 
 async def test_changed_rights_are_told_each_once_in_order_of_their_number(yard: Yard, receiver: Receiver) -> None:
@@ -61,4 +75,19 @@ async def test_a_rolled_back_telling_tells_again_and_not_twice(yard: Yard, recei
     assert await yard.rows() == []
     await yard.say("alter table webhook_mark drop constraint full_up")
     assert await yard.run(TELL) == 2
+    assert len(await yard.rows()) == 2
+
+
+async def test_two_endpoints_made_at_one_instant_are_both_told_of_all_since_the_first(
+    yard: Yard, receiver: Receiver
+) -> None:
+    await news(yard, 1)
+    async with yard.database.begin() as session:
+        at = yard.clock.now()
+        await service.create(session, receiver.url, [CHANGED], at, secret=SECRET, loopback=True)
+        second = asyncio.create_task(yard.endpoint(receiver, CHANGED))
+        await blocked(yard)
+        await news(yard, 2)
+    await second
+    assert await yard.run(TELL) == 1
     assert len(await yard.rows()) == 2
