@@ -40,7 +40,7 @@ class OrderRow(Base):
     link_id: Mapped[UUID] = mapped_column(index=True)
     pupils: Mapped[list[str]] = mapped_column(ARRAY(Text))
     product: Mapped[str]
-    product_name: Mapped[str]
+    product_name: Mapped[str] = mapped_column(index=True)
     features: Mapped[list[str]] = mapped_column(ARRAY(Text))
     season: Mapped[str]
     since: Mapped[datetime]

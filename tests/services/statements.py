@@ -18,6 +18,9 @@ _HOME = f"{Path(billing.__path__[0]).parent}/"
 _PRODUCT = tuple(f"{_HOME}{room}/" for room in ("billing", "entitlements", "webhooks"))
 _EXPLAINED = {"select", "with", "insert", "update", "delete"}
 _NOBODYS = ("/sandbox/", "/kernel/db.py")
+_WALKS = {"Index Scan", "Index Only Scan"}
+_SUMS = {"Aggregate", "Group", "Unique"}
+"""Steps that want every row of what is below them."""
 
 Sent = dict[str, tuple[str, tuple[Any, ...]]]
 """Each statement, the file of the product that sent it, and an example of its values."""
@@ -74,8 +77,11 @@ async def read_whole(link: AsyncConnection, statement: str, values: tuple[Any, .
 
 
 def _whole(plan: dict[str, Any], partial: set[str]) -> Iterator[str]:
-    is_walk = plan["Node Type"] in {"Index Scan", "Index Only Scan"} and "Filter" in plan and "Index Cond" not in plan
+    is_walk = plan["Node Type"] in _WALKS and "Filter" in plan and "Index Cond" not in plan
     if plan["Node Type"] == "Seq Scan" or (is_walk and plan["Index Name"] not in partial):
         yield plan["Relation Name"]
     for each in plan.get("Plans", ()):
+        is_whole = each["Node Type"] in _WALKS and not {"Filter", "Index Cond"} & each.keys()
+        if plan["Node Type"] in _SUMS and is_whole and each["Index Name"] not in partial:
+            yield each["Relation Name"]
         yield from _whole(each, partial)
