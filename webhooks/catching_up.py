@@ -6,6 +6,7 @@ like any other call: the day is its target, so that no day is looked at twice or
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,9 +16,10 @@ from billing.kernel.days import at_hour, day_of
 from billing.kernel.db import Database
 from billing.kernel.work import Work
 from billing.payments import service as payments
-from billing.payments.facts import EventFacts, ProviderError
+from billing.payments.facts import ProviderError
 from billing.payments.gateway import Gateway
 from billing.payments.rules import Intent
+from billing.payments.stretches import in_parts
 from webhooks import service
 from webhooks.translate import HANDLED, head_of
 
@@ -29,6 +31,7 @@ OVERLAP: Final = timedelta(hours=6)
 LONGEST: Final = timedelta(days=30)
 MOST_KINDS: Final = 20
 """How many kinds of events the provider lists at once."""
+_SECOND: Final = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -57,14 +60,16 @@ def catching_up(database: Database, gateway: Gateway) -> Work:
 
 
 async def catch_up(database: Database, gateway: Gateway, since: datetime, at: datetime) -> int:
-    """Keep every event since `since` that was never acknowledged and that we have not seen; answers how many."""
-    found: list[EventFacts] = []
+    """Keep every event since `since` that was never acknowledged and that we have not seen; answers how many.
+    Of more than the provider lists at once, a part after the other is kept."""
+    kept = 0
     for start in range(0, len(HANDLED), MOST_KINDS):
-        kinds = HANDLED[start : start + MOST_KINDS]
-        found += await gateway.list_events(max(since, at - LONGEST), kinds, undelivered=True)
-    async with database.begin() as session:
-        heads = [head_of(event.body, expects_livemode=gateway.livemode) for event in found]
-        return sum([await service.keep(session, head, at) for head in heads])
+        listed = partial(gateway.list_events, types=HANDLED[start : start + MOST_KINDS], undelivered=True)
+        async for found in in_parts(listed, max(since, at - LONGEST), at + _SECOND):
+            heads = [head_of(event.body, expects_livemode=gateway.livemode) for event in found]
+            async with database.begin() as session:
+                kept += sum([await service.keep(session, head, at) for head in heads])
+    return kept
 
 
 async def _begin(session: AsyncSession, at: datetime) -> tuple[Intent, datetime] | None:

@@ -85,10 +85,10 @@ class Gateway(Protocol):
         ...
 
     async def list_events(
-        self, since: datetime, types: tuple[str, ...] = (), *, undelivered: bool = False
+        self, since: datetime, until: datetime, types: tuple[str, ...] = (), *, undelivered: bool = False
     ) -> tuple[EventFacts, ...]:
-        """Events created at `since` or later, oldest first, at most 30 days back; all of them, or only those that no
-        delivery has been acknowledged for."""
+        """Events created in [since, until), oldest first, at most 30 days back; all of them, or only those that no
+        delivery has been acknowledged for. Raises ListTooLong."""
         ...
 
     async def find_product(self, product: str) -> ProductFacts | None:

@@ -172,10 +172,10 @@ class StripeGateway:
         return shapes.dispute(raw, livemode=self._livemode)
 
     async def list_events(
-        self, since: datetime, types: tuple[str, ...] = (), *, undelivered: bool = False
+        self, since: datetime, until: datetime, types: tuple[str, ...] = (), *, undelivered: bool = False
     ) -> tuple[EventFacts, ...]:
         """Stripe lists the newest first and keeps 30 days."""
-        wanted: dict[str, Any] = {"created": {"gte": int(since.timestamp())}}
+        wanted: dict[str, Any] = {"created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())}}
         if types:
             wanted["types"] = list(types)
         if undelivered:

@@ -22,7 +22,7 @@ LIVELY: Final = timedelta(days=1)
 NIGHT: Final = 4
 """The hour in Warsaw after which the nightly look is due."""
 LEASE: Final = timedelta(minutes=30)
-"""After so long a look whose worker is gone is given up."""
+"""After so long without a word from its worker a look is given up."""
 AGAIN: Final = timedelta(minutes=15)
 """When to look again after the provider did not answer."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,6 +72,12 @@ async def begin_due(session: AsyncSession, kind: RunKind, at: datetime) -> Begun
     return await begin(session, kind, await _since(session, kind, at), at)
 
 
+async def alive(session: AsyncSession, begun: Begun, at: datetime) -> None:
+    """The look is still under way."""
+    row = await session.get_one(RunRow, begun.id, with_for_update=True, populate_existing=True)
+    row.alive_at = at
+
+
 async def end(session: AsyncSession, begun: Begun, counts: Counts, at: datetime) -> None:
     """What a look came to."""
     row = await session.get_one(RunRow, begun.id, with_for_update=True, populate_existing=True)
@@ -90,7 +96,7 @@ async def next_due(session: AsyncSession, kind: RunKind) -> datetime | None:
     """When to look next: every night, and every hour while anything was asked of the provider in the last day."""
     last = await _last(session, kind)
     if last is not None and last.state == "running":
-        return last.started_at + LEASE
+        return (last.alive_at or last.started_at) + LEASE
     if last is not None and last.state == "failed":
         return last.started_at + AGAIN
     if kind == "nightly":

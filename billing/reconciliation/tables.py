@@ -15,7 +15,8 @@ _SUM = "charged + refunded + disputed - fees + returned + not_ours"
 
 
 class RunRow(Base):
-    """One look at the provider's books. `since` and `until` bound it; the counts are what it came to."""
+    """One look at the provider's books. `since` and `until` bound it; the counts are what it came to. `alive_at`: when
+    its worker last said that it is still at it."""
 
     __tablename__ = "reconciliation_run"
     __table_args__ = (
@@ -31,6 +32,7 @@ class RunRow(Base):
     since: Mapped[datetime]
     until: Mapped[datetime]
     started_at: Mapped[datetime]
+    alive_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     compared: Mapped[int] = mapped_column(default=0)
     granted: Mapped[int] = mapped_column(default=0)

@@ -41,7 +41,7 @@ async def test_both_ways_read_make_and_refuse_the_same() -> None:
         lambda gateway: gateway.find_checkout("int_1", hands.now() - timedelta(hours=1)),
         lambda gateway: gateway.find_refund(payment, "ref_1"),
         lambda gateway: gateway.read_payment(payment),
-        lambda gateway: gateway.list_events(hands.now() - timedelta(hours=1)),
+        lambda gateway: gateway.list_events(hands.now() - timedelta(hours=1), hands.now()),
         lambda gateway: gateway.expire_checkout(page.session_id, "key-3"),
     ]
     for ask in same:

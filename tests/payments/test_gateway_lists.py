@@ -16,11 +16,13 @@ async def test_events_are_listed_oldest_first_as_a_webhook_would_carry_them(
 ) -> None:
     page = await gateway.open_checkout(wanted())
     await pay(world, page.session_id)
-    events = await gateway.list_events(START - timedelta(hours=1))
+    events = await gateway.list_events(START - timedelta(hours=1), START + timedelta(hours=1))
     assert [event.created_at for event in events] == sorted(event.created_at for event in events)
-    (completed,) = await gateway.list_events(START, ("checkout.session.completed",))
+    (completed,) = await gateway.list_events(START, START + timedelta(hours=1), ("checkout.session.completed",))
     assert msgspec.json.decode(completed.body)["data"]["object"]["id"] == page.session_id
     assert completed.event_id in {event.event_id for event in events}
+    last = events[-1].created_at
+    assert events == await gateway.list_events(START, last) + await gateway.list_events(last, last + timedelta(hours=1))
 
 
 async def test_products_and_prices_are_made_once_and_found_by_name(gateway: StripeGateway) -> None:

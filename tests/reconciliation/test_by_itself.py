@@ -3,6 +3,7 @@ and told of by metrics and readiness (R138)."""
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from billing.kernel.days import at_hour, day_of
 from billing.kernel.work import Work
 from billing.reconciliation import runs
 from billing.reconciliation.rules import RECENT
-from billing.reconciliation.tasks import NIGHTLY
+from billing.reconciliation.tasks import NIGHTLY, told_alive
 from billing.reconciliation.tasks import RECENT as HOURLY
 from tests.reconciliation.looking import open_cases, payment_of, refund_by_hand, silence
 from tests.services.house import House
@@ -23,7 +24,7 @@ def work(house: House, name: str) -> Work:
     return next(each for each in house.works if each.name == name)
 
 
-async def due(house: House, name: str) -> object:
+async def due(house: House, name: str) -> Any:
     async with house.database.begin() as session:
         return await work(house, name).next_due(session)
 
@@ -87,6 +88,21 @@ async def test_after_five_weeks_of_silence_a_look_a_week_is_enough_until_somethi
     await house.family("jan", "p2")
     await house.click(await house.token("jan", "p2"))
     assert await due(house, NIGHTLY) == at_hour(day_of(house.now) + timedelta(days=1), runs.NIGHT)
+
+
+async def test_a_look_that_takes_long_is_not_begun_again_beside_itself_i23(house: House) -> None:
+    async with house.database.begin() as session:
+        begun = await runs.begin(session, "recent", house.now - RECENT, house.now)
+    async with told_alive(house.database, begun, timedelta(seconds=0.05)):
+        await asyncio.sleep(0.3)
+        assert await due(house, HOURLY) > house.now + runs.LEASE
+        assert await work(house, HOURLY).run(house.now + runs.LEASE) == 0
+    last = await due(house, HOURLY)
+    await asyncio.sleep(0.3)
+    assert await due(house, HOURLY) == last, "its worker is gone"
+    house.stand_at(last)
+    assert await work(house, HOURLY).run(house.now) == 1
+    assert await looks(house) == [("recent", "done", 1), ("recent", "failed", 1)]
 
 
 async def test_a_look_that_died_or_found_nobody_is_made_again_and_none_of_the_time_is_forgotten(house: House) -> None:

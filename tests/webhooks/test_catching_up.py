@@ -1,4 +1,5 @@
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -6,10 +7,11 @@ from billing.kernel.days import WARSAW, day_of
 from billing.kernel.db import Database
 from billing.kernel.work import Work
 from billing.payments import service as payments
+from billing.payments.facts import EventFacts, ListTooLong, ProviderUnknown
 from billing.payments.stripe_gateway import StripeGateway
 from tests.gateway.world import START, World
 from tests.webhooks.conftest import kept
-from webhooks.catching_up import catching_up
+from webhooks.catching_up import catch_up, catching_up
 from webhooks.inbox import EventRow
 from webhooks.translate import HANDLED
 
@@ -63,6 +65,44 @@ async def test_events_that_were_acknowledged_are_not_asked_for_again(
     await world.standin.deliver_due()
     assert await work.run(LOOK) == 1
     assert await kept(database) == []
+
+
+class ShortLists:
+    """The gateway, giving up lists of more than so many events; and every list once a stretch begins late enough."""
+
+    def __init__(self, gateway: StripeGateway, most: int) -> None:
+        self._gateway = gateway
+        self._most = most
+        self.livemode = gateway.livemode
+        self.down_from: datetime | None = None
+
+    async def list_events(self, since: datetime, until: datetime, **how: Any) -> tuple[EventFacts, ...]:
+        if self.down_from is not None and since >= self.down_from:
+            raise ProviderUnknown("The payment provider does not answer.")
+        found = await self._gateway.list_events(since, until, **how)
+        if len(found) > self._most:
+            raise ListTooLong("The list is too long to be read to its end.")
+        return found
+
+
+async def test_f34_of_more_events_than_a_list_may_have_every_one_is_kept_once(
+    world: World, work: Work, gateway: StripeGateway, database: Database
+) -> None:
+    await world.control("faults", {"webhooks": "drop"})
+    for _ in range(4):
+        await world.paid()
+        world.hands.pass_by(minutes=7)
+    at = LOOK + timedelta(days=1)
+    lost = [event for event in await gateway.list_events(START, at, undelivered=True) if event.type in HANDLED]
+    assert len(lost) == 4
+    short: Any = ShortLists(gateway, 1)
+    short.down_from = START + timedelta(minutes=15)
+    with pytest.raises(ProviderUnknown):
+        await catch_up(database, short, START, at)
+    assert 0 < len(await kept(database)) < len(lost), "what was read of the first part stays"
+    short.down_from = None
+    await catch_up(database, short, START, at)
+    assert {row.id for row in await kept(database)} == {event.event_id for event in lost}
 
 
 async def test_f33_while_the_provider_is_down_it_is_tried_again_every_hour_and_nothing_is_skipped(
