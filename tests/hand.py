@@ -81,7 +81,7 @@ class Hand:
 
     def link(self, family: Family, pupil: str | None = None, expect: int = 201) -> dict[str, Any]:
         """Link a pupil, a new one unless named; answers the pupil's trial."""
-        pupil = pupil or f"uczen-{self._mark}-{next(_numbers)}"
+        pupil = pupil or f"uczen-{self._mark}-{next(_numbers):05}"
         path = f"/v1/accounts/{family.account}/pupils/{pupil}"
         linked = self.api("PUT", path, {"school": family.school}, expect=expect)
         if pupil not in family.pupils:
