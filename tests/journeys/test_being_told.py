@@ -72,14 +72,11 @@ def test_a_backend_is_told_of_everything_once_and_verifies_it_unchanged(hand: Ha
     try:
         told, told_not = hand.family("powiadamiany"), hand.family("powiadamiany-nie")
         pupil, trial = told.pupil, told.trial["id"]
-        hand.drain()
-        begun = backend.of("entitlements.changed", account=told.account)
-        assert begun == _fed(hand, begun)
+        begun = _fed_so_far(hand, backend, told.account)
         hand.to(midnight(told.day) + DAY)
         assert backend.of("trial.started", trial=trial) == [{"trial": trial, "pupil": pupil}]
-        assert backend.of("trial.ending", trial=trial) == [
-            {"trial": trial, "pupil": pupil, "reverts_on": str(told.day)}
-        ]
+        ending = {"trial": trial, "pupil": pupil, "reverts_on": str(told.day)}
+        assert backend.of("trial.ending", trial=trial) == [ending]
         assert backend.of("trial.ended", trial=trial) == [{"trial": trial, "pupil": pupil}]
 
         page = hand.pay_page(hand.to_pay(hand.new_link(told)), "blik", "succeeded")
@@ -99,7 +96,6 @@ def test_a_backend_is_told_of_everything_once_and_verifies_it_unchanged(hand: Ha
         hand.settle(session, "failed")
         hand.drain()
         assert len(backend.of("order.failed", account=told_not.account)) == 1
-        # News are kept for 30 days, and the first are older by now: whether they are gone is the neighbours' doing.
         changes = [one for one in backend.of("entitlements.changed", account=told.account) if one not in begun]
         hand.api("DELETE", f"/v1/accounts/{told_not.account}", expect=202)
         hand.drain()
@@ -110,6 +106,15 @@ def test_a_backend_is_told_of_everything_once_and_verifies_it_unchanged(hand: Ha
         assert set(backend.tries.values()) == {1}
     finally:
         hand.api("DELETE", f"{HOME}/{made['id']}", expect=204)
+
+
+def _fed_so_far(hand: Hand, backend: Backend, account: str) -> list[dict[str, Any]]:
+    """What the account's backend was told until now, just as the feed tells it. News are kept for 30 days: whether the
+    first of a story are there at its end is its neighbours' doing."""
+    hand.drain()
+    begun = backend.of("entitlements.changed", account=account)
+    assert begun == _fed(hand, begun)
+    return begun
 
 
 def _fed(hand: Hand, changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
