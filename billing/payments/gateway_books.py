@@ -1,10 +1,11 @@
 """What a provider's own books say, in our words: whole lists of a stretch of time, to compare with ours.
 
-Everything is read to its end or not at all: a list that could not be finished raises ProviderUnknown, so that what is
-missing in an answer is missing at the provider. Amounts are grosz, instants aware UTC, `since` inclusive, `until`
+A list that could not be read to its end raises ProviderUnknown, so that what is missing in one that ended is missing at
+the provider. Amounts are grosz, instants aware UTC, `since` inclusive, `until`
 exclusive. Nobody's objects but ours need be readable in full: whatever stands in the same account is told too.
 """
 
+from collections.abc import AsyncGenerator
 from datetime import date, datetime
 from typing import Literal, Protocol
 
@@ -100,12 +101,12 @@ class OfPayment(msgspec.Struct, frozen=True, kw_only=True):
 class Books(Protocol):
     """The provider's books, to be read only. Never read them with a database transaction open."""
 
-    async def pages(self, since: datetime, until: datetime) -> tuple[BookedPage, ...]:
-        """Every payment page made in that time, oldest first."""
+    def pages(self, since: datetime, until: datetime) -> AsyncGenerator[BookedPage]:
+        """Every payment page made in that time, newest first. There may be millions: they come as they are read."""
         ...
 
-    async def charges(self, since: datetime, until: datetime) -> tuple[BookedCharge, ...]:
-        """All money taken in that time, oldest first; what was tried in vain is left out."""
+    def charges(self, since: datetime, until: datetime) -> AsyncGenerator[BookedCharge]:
+        """All money taken in that time, newest first, as it is read; what was tried in vain is left out."""
         ...
 
     async def refunds(self, since: datetime, until: datetime) -> tuple[BookedRefund, ...]:
@@ -120,8 +121,8 @@ class Books(Protocol):
         """What there is about one payment, whenever it was."""
         ...
 
-    async def balance_lines(self, since: datetime, until: datetime) -> tuple[BalanceLine, ...]:
-        """Every movement of our money at the provider in that time, oldest first."""
+    def balance_lines(self, since: datetime, until: datetime) -> AsyncGenerator[tuple[BalanceLine, ...]]:
+        """Every movement of our money at the provider in that time, oldest first, in parts that fit in memory."""
         ...
 
     async def payouts(self, since: datetime, until: datetime) -> tuple[BookedPayout, ...]:

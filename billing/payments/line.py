@@ -33,7 +33,8 @@ class Line(Protocol):
         ...
 
     def all_of(
-        self, listing: Callable[[Any], Awaitable[Answer]], wanted: dict[str, Any]
+        self, listing: Callable[[Any], Awaitable[Answer]], wanted: dict[str, Any], most: int | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a list, page by page. Raises ProviderUnknown rather than stop before the end."""
+        """Every object of a list, page by page, the newest first. Raises ListTooLong where there are more than `most`,
+        rounded up to a page, and never stops before the end."""
         ...

@@ -8,6 +8,9 @@ from billing.payments.facts import ListTooLong
 
 T = TypeVar("T")
 
+AT_ONCE: Final = 20_000
+"""How many objects of a list are read at once."""
+
 _SHORTEST: Final = timedelta(seconds=2)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from itertools import count
 from typing import Any, Final, cast
 
 import msgspec
@@ -36,12 +37,12 @@ from billing.payments.facts import (
     RefundFacts,
 )
 from billing.payments.line import Answer
+from billing.payments.stretches import AT_ONCE
 from billing.payments.stripe_books import StripeBooks
 from billing.payments.stripe_renewals import StripeRenewals
 
 _LIVE: Final = ("sk_live_", "rk_live_")
 _PAGE: Final = 100
-_MOST_PAGES: Final = 200
 _TRIES: Final = 3
 _LONGEST_PAUSE: Final = 2.0
 _AT_ONCE: Final = 16
@@ -180,7 +181,8 @@ class StripeGateway:
             wanted["types"] = list(types)
         if undelivered:
             wanted["delivery_success"] = False
-        found = [shapes.event(raw) async for raw in self.all_of(self._stripe.v1.events.list_async, wanted)]
+        listed = self.all_of(self._stripe.v1.events.list_async, wanted, AT_ONCE)
+        found = [shapes.event(raw) async for raw in listed]
         return tuple(reversed(found))
 
     async def find_product(self, product: str) -> ProductFacts | None:
@@ -240,11 +242,12 @@ class StripeGateway:
         return None
 
     async def all_of(
-        self, listing: Callable[[Any], Awaitable[Answer]], wanted: dict[str, Any]
+        self, listing: Callable[[Any], Awaitable[Answer]], wanted: dict[str, Any], most: int | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a list, page by page. Raises ProviderUnknown rather than stop before the end."""
+        """Every object of a list, page by page, the newest first. Raises ListTooLong where there are more than `most`,
+        rounded up to a page, and never stops before the end."""
         after: dict[str, Any] = {}
-        for _ in range(_MOST_PAGES):
+        for _ in count() if most is None else range(0, most, _PAGE):
             asked = {**wanted, **after, "limit": _PAGE}
             page = shapes.read(await self.ask(lambda asked=asked: listing(asked)), shapes.Listing)
             for raw in page.data:

@@ -4,42 +4,30 @@ What is paid there and not here is granted at once by the road an event would ha
 what our own sweeps wait for. All else becomes a case with a proposal. A second look finds nothing to do (I02).
 """
 
-import asyncio
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 import structlog
 
-from billing.checkout import history as orders
 from billing.kernel.db import Database
 from billing.kernel.errors import Conflict
-from billing.payments import history as payments
-from billing.payments.facts import Checkout, DisputeFacts, ProviderError, ProviderMissing, RefundFacts
+from billing.payments.facts import Checkout, DisputeFacts, ProviderError, RefundFacts
 from billing.payments.gateway import Gateway
-from billing.payments.gateway_books import BookedCharge, BookedPage
 from billing.payments.rules import ForeignObject
 from billing.reconciliation import rules, service
+from billing.reconciliation.reading import Scope, parts_of
 from billing.reconciliation.rules import AT_ONCE, GRACE
 from billing.reconciliation.runs import Begun, Counts
 from billing.reconciliation.service import Facts
-from billing.reconciliation.values import Cause, Comparison, Finding, Ours, Theirs
-from billing.withdrawals.history import disputes_open
+from billing.reconciliation.values import Cause, Comparison, Finding, Part
 
 _SECOND: Final = timedelta(seconds=1)
 _PAGE, _REFUND, _SUBSCRIPTION = "cs_", "re_", "sub_"
 
 log = structlog.get_logger(__name__)
-
-
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare: all since an instant, with everything open from before it or without; or one account."""
-
-    since: datetime
-    with_open: bool = False
-    account: str | None = None
-    grace: timedelta = timedelta(0)
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,18 +60,40 @@ def scope_of(begun: Begun) -> Scope:
 
 async def tell(database: Database, gateway: Gateway, scope: Scope, at: datetime) -> Look:
     """What differs now. Writes nothing."""
-    theirs = await _theirs(database, gateway, scope, at)
-    comparison = await _compared(database, theirs, scope, at)
-    async with database.begin() as session:
-        known = await service.explained(session, comparison.findings)
-    return _look(comparison, (each for each in comparison.findings if each.about not in known))
+    looks: list[Look] = []
+    async with aclosing(parts_of(database, gateway, scope, at)) as parts:
+        async for part in parts:
+            comparison = await _compared(database, part, scope, at)
+            async with database.begin() as session:
+                known = await service.explained(session, comparison.findings)
+            looks.append(_look(comparison, (each for each in comparison.findings if each.about not in known)))
+    return _together(looks)
 
 
 async def look(database: Database, gateway: Gateway, scope: Scope, at: datetime) -> Look:
-    """Compare, grant what is paid, catch up, and open cases for the rest. Raises ProviderError when the books could not
-    be read to their end: nothing was done then."""
-    theirs = await _theirs(database, gateway, scope, at)
-    comparison = await _compared(database, theirs, scope, at)
+    """Compare, grant what is paid, catch up, and open cases for the rest, one part of the books after the other. Raises
+    ProviderError when the books could not be read to their end: what was done of the parts before stays done."""
+    async with database.begin() as session:
+        waiting = await service.subjects_waiting(session)
+    looks: list[Look] = []
+    seen: set[str] = set()
+    async with aclosing(parts_of(database, gateway, scope, at)) as parts:
+        async for part in parts:
+            found, looked_at = await _deal_with(database, gateway, part, scope, at)
+            looks.append(found)
+            seen |= looked_at & waiting
+    whole = _together(looks)
+    still = {each.about for each in (*whole.findings, *whole.left)}
+    async with database.begin() as session:
+        settled = await service.close_gone(session, seen, still, at)
+    return msgspec.structs.replace(whole, settled=settled)
+
+
+async def _deal_with(
+    database: Database, gateway: Gateway, part: Part, scope: Scope, at: datetime
+) -> tuple[Look, frozenset[str]]:
+    """Do what follows from a part of the books; answers with it what was looked at."""
+    comparison = await _compared(database, part, scope, at)
     at_once = [each for each in comparison.findings if each.proposal in AT_ONCE]
     refused: dict[str, Finding] = {}
     left: list[Finding] = []
@@ -97,7 +107,7 @@ async def look(database: Database, gateway: Gateway, scope: Scope, at: datetime)
         if fault is not None:
             refused[each.about] = fault
     if at_once:
-        comparison = await _compared(database, theirs, scope, at)
+        comparison = await _compared(database, part, scope, at)
     names = {each.about for each in left}
     findings = tuple(refused.get(each.about, each) for each in comparison.findings if each.about not in names)
     done = tuple(each for each in at_once if each.about not in {*refused, *names})
@@ -105,11 +115,29 @@ async def look(database: Database, gateway: Gateway, scope: Scope, at: datetime)
         known = await service.explained(session, findings)
         findings = tuple(each for each in findings if each.about not in known)
         opened = [await service.open_finding(session, each, at) for each in findings if each.proposal not in AT_ONCE]
-        still = {*known, *(each.about for each in (*findings, *left))}
-        settled = await service.close_gone(session, comparison.looked_at, still, at)
-    return msgspec.structs.replace(
-        _look(comparison, findings), done=done, left=tuple(left), opened=sum(opened), settled=settled
-    )
+    found = msgspec.structs.replace(_look(comparison, findings), done=done, left=tuple(left), opened=sum(opened))
+    return found, comparison.looked_at
+
+
+def _together(looks: Iterable[Look]) -> Look:
+    """Looks at parts of the books as one; what two parts tell of is told once."""
+    told = list(looks)
+    return Look(
+        findings=_each_once(each for one in told for each in one.findings),
+        done=_each_once(each for one in told for each in one.done),
+        left=_each_once(each for one in told for each in one.left),
+        foreign=tuple(name for one in told for name in one.foreign),
+        opened=sum(one.opened for one in told), abandoned=sum(one.abandoned for one in told),
+        compared=sum(one.compared for one in told),
+    )  # fmt: skip
+
+
+def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What was told first counts: a charge is newer than its page, and says more."""
+    told: dict[str, Finding] = {}
+    for each in findings:
+        told.setdefault(each.about, each)
+    return tuple(sorted(told.values(), key=lambda each: (each.at, each.about)))
 
 
 def _look(comparison: Comparison, findings: Iterable[Finding]) -> Look:
@@ -172,86 +200,8 @@ async def _read(gateway: Gateway, finding: Finding) -> Facts | None:
     return await gateway.checkout_of(subject)
 
 
-async def _compared(database: Database, theirs: Theirs, scope: Scope, at: datetime) -> Comparison:
+async def _compared(database: Database, part: Part, scope: Scope, at: datetime) -> Comparison:
     async with database.begin() as session:
-        if scope.account is None:
-            ours = await service.ours_in(session, theirs, scope.since, at + _SECOND, at)
-        else:
-            ours = await service.ours_of_account(session, theirs, scope.account, at)
-    return _judged(theirs, ours, scope, at)
-
-
-def _judged(theirs: Theirs, ours: Ours, scope: Scope, at: datetime) -> Comparison:
+        ours = await service.ours_of(session, part, at)
     seen_until = at + _SECOND if not scope.grace else at - scope.grace
-    return rules.compare(theirs, ours, seen_until=seen_until)
-
-
-async def _theirs(database: Database, gateway: Gateway, scope: Scope, at: datetime) -> Theirs:
-    """What the provider has in this scope, this second included."""
-    if scope.account is not None:
-        return await _of_account(database, gateway, scope.account)
-    books, until = gateway.books, at + _SECOND
-    pages, charges, refunds, disputes = await asyncio.gather(
-        books.pages(scope.since, until),
-        books.charges(scope.since, until),
-        books.refunds(scope.since, until),
-        books.disputes(scope.since, until),
-    )
-    async with database.begin() as session:
-        expected = await payments.payments_captured(session, scope.since, until)
-    there = {charge.payment_id for charge in charges}
-    charges += await _begun_before(gateway, [paid.payment_id for paid in expected if paid.payment_id not in there])
-    if scope.with_open:
-        async with database.begin() as session:
-            waiting = [order.session_id for order in await orders.orders_waiting(session, scope.since)]
-            argued = await disputes_open(session, scope.since)
-        shown = {page.session_id for page in pages}
-        pages += await _pages(gateway, [page for page in waiting if page is not None and page not in shown])
-        known = {dispute.dispute_id for dispute in disputes}
-        disputes += tuple([await gateway.read_dispute(each) for each in argued if each not in known])
-    return Theirs(pages=pages, charges=charges, refunds=refunds, disputes=disputes)
-
-
-async def _begun_before(gateway: Gateway, names: Iterable[str]) -> tuple[BookedCharge, ...]:
-    """Money that came in the stretch of a look may have been begun before it: a bank takes days. Read one by one."""
-    found: list[BookedCharge] = []
-    for name in names:
-        try:
-            found += (await gateway.books.of_payment(name)).charges
-        except ProviderMissing:
-            log.warning("payment_gone", payment=name)
-    return tuple(found)
-
-
-async def _of_account(database: Database, gateway: Gateway, account: str) -> Theirs:
-    """All about one account's orders, whenever they were."""
-    async with database.begin() as session:
-        names, paid = await service.subjects_of_account(session, account)
-    pages = await _pages(gateway, names)
-    about = {*paid, *(page.payment_id for page in pages if page.payment_id is not None)}
-    found = [await gateway.books.of_payment(payment) for payment in sorted(about)]
-    return Theirs(
-        pages=pages,
-        charges=tuple(charge for each in found for charge in each.charges),
-        refunds=tuple(refund for each in found for refund in each.refunds),
-        disputes=tuple(dispute for each in found for dispute in each.disputes),
-    )
-
-
-async def _pages(gateway: Gateway, names: Iterable[str]) -> tuple[BookedPage, ...]:
-    """Some payment pages, as their list would tell them; one that is gone is left out."""
-    found: list[BookedPage] = []
-    for name in names:
-        try:
-            found.append(_booked(await gateway.read_checkout(name)))
-        except ProviderMissing:
-            log.warning("page_gone", session=name)
-    return tuple(found)
-
-
-def _booked(page: Checkout) -> BookedPage:
-    return BookedPage(
-        session_id=page.session_id, status=page.status, payment_status=page.payment_status, reference=page.reference,
-        order=page.order, amount=page.amount_total, currency=page.currency, created_at=page.created_at,
-        payment_id=None if page.payment is None else page.payment.payment_id, payment_failed=page.payment_failed,
-    )  # fmt: skip
+    return rules.compare(part.theirs, ours, seen_until=seen_until)

@@ -170,12 +170,6 @@ async def unclosed(session: AsyncSession) -> tuple[int, int]:
     return int(count), int(difference)
 
 
-async def lines_in(session: AsyncSession, payout: str) -> list[BalanceLineRow]:
-    """What a payout consists of, oldest first; each names its order, is foreign, or is a difference."""
-    query = select(BalanceLineRow).where(BalanceLineRow.payout_id == payout)
-    return list(await session.scalars(query.order_by(BalanceLineRow.created_at, BalanceLineRow.id)))
-
-
 async def _owners(session: AsyncSession, lines: Sequence[BalanceLine]) -> dict[str, Owner]:
     names = {name for line in lines for name in (line.payment_id, line.charge_id) if name is not None}
     known = await payments.payments_known(session, names)
@@ -211,13 +205,15 @@ async def _book_return(session: AsyncSession, payout: str, amount: int, at: date
 
 
 async def _counted(session: AsyncSession, payout: str) -> list[Counted]:
+    """What a payout consists of, as far as it counts: of a season's busiest day, very much."""
+    told = BalanceLineRow
+    query = select(told.kind, told.amount, told.fee, told.order_id, told.is_foreign, told.source_id)
     return [
         Counted(
-            kind=cast("LineKind", row.kind), amount=row.amount, fee=row.fee,
-            owner=Owner(row.order_id, row.is_foreign), is_own=row.source_id == payout,
+            kind=cast("LineKind", kind), amount=amount, fee=fee, owner=Owner(order, is_foreign), is_own=source == payout
         )
-        for row in await lines_in(session, payout)
-    ]  # fmt: skip
+        for kind, amount, fee, order, is_foreign, source in await session.execute(query.where(told.payout_id == payout))
+    ]
 
 
 def _values(line: BalanceLine, owner: Owner, at: datetime, payout: str | None) -> dict[str, Any]:

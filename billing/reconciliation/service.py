@@ -17,7 +17,7 @@ from billing.payments.gateway_renewals import SubscriptionFacts
 from billing.payments.service import find_payment, record_payment
 from billing.payments.values import KnownPayment, KnownRefund
 from billing.reconciliation.rules import APPLICABLE, NotApplicable
-from billing.reconciliation.values import Finding, Ours, Theirs
+from billing.reconciliation.values import Finding, Ours, Part, Theirs
 from billing.subscriptions.history import orders_in_force, renewals_of_customers
 from billing.withdrawals.disputes import apply_dispute
 from billing.withdrawals.history import disputes_known
@@ -29,13 +29,27 @@ GONE: Final = "the difference is gone"
 Facts = Checkout | PaymentFacts | RefundFacts | DisputeFacts | SubscriptionFacts
 
 
-async def ours_of(
+async def ours_of(session: AsyncSession, part: Part, at: datetime) -> Ours:
+    """What we have of a part of the provider's books."""
+    paid: list[KnownPayment] = []
+    refunded: list[KnownRefund] = []
+    if part.account is not None:
+        named = [each.order for each in await orders.orders_of_account(session, part.account)]
+        paid = await payments.payments_of_orders(session, named)
+        refunded = await payments.refunds_of_orders(session, named)
+    if part.paid_in is not None:
+        paid = await payments.payments_captured(session, *part.paid_in)
+    if part.refunded_in is not None:
+        refunded = await payments.refunds_made(session, *part.refunded_in)
+    return await _ours(session, part.theirs, at, paid, refunded)
+
+
+async def _ours(
     session: AsyncSession,
     theirs: Theirs,
     at: datetime,
-    *,
-    expected_payments: Collection[KnownPayment] = (),
-    expected_refunds: Collection[KnownRefund] = (),
+    expected_payments: Collection[KnownPayment],
+    expected_refunds: Collection[KnownRefund],
 ) -> Ours:
     """What we have of everything the provider told, and what it should have told besides."""
     pages = await payments.pages_known(
@@ -63,25 +77,6 @@ async def ours_of(
         expected_refunds=tuple(expected_refunds),
         in_force=frozenset(await orders_in_force(session, [each.order for each in known], at)),
     )
-
-
-async def ours_in(session: AsyncSession, theirs: Theirs, since: datetime, until: datetime, at: datetime) -> Ours:
-    """What we have of a stretch of time that the provider told in full."""
-    return await ours_of(
-        session, theirs, at,
-        expected_payments=await payments.payments_captured(session, since, until),
-        expected_refunds=await payments.refunds_made(session, since, until),
-    )  # fmt: skip
-
-
-async def ours_of_account(session: AsyncSession, theirs: Theirs, account: str, at: datetime) -> Ours:
-    """What we have of one account's money, all of which the provider was asked about."""
-    named = [each.order for each in await orders.orders_of_account(session, account)]
-    return await ours_of(
-        session, theirs, at,
-        expected_payments=await payments.payments_of_orders(session, named),
-        expected_refunds=await payments.refunds_of_orders(session, named),
-    )  # fmt: skip
 
 
 async def subjects_of_account(session: AsyncSession, account: str) -> tuple[list[str], list[str]]:
@@ -143,6 +138,11 @@ async def open_finding(session: AsyncSession, finding: Finding, at: datetime) ->
         finding=finding.kind, cause=finding.cause, severity=finding.severity, proposal=finding.proposal,
         subject=finding.subject, here=finding.here, there=finding.there,
     )  # fmt: skip
+
+
+async def subjects_waiting(session: AsyncSession) -> set[str]:
+    """What the differences that wait for a person are about."""
+    return {row.facts["subject"] for row in await cases.waiting_of(session, CASE) if "subject" in row.facts}
 
 
 async def close_gone(session: AsyncSession, looked_at: Collection[str], still: Collection[str], at: datetime) -> int:

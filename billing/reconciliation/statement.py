@@ -1,5 +1,6 @@
 """Reading the provider's account of our money and its payouts, every night (R112). Calls and transactions alternate."""
 
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,8 +31,10 @@ async def read(database: Database, gateway: Gateway, at: datetime) -> Read:
     books. Raises ProviderError; what was read before stays, and is read again harmlessly."""
     async with database.begin() as session:
         since = await runs.lines_since(session, at)
-    told = await gateway.books.balance_lines(since, at + _SECOND)
-    lines = await _keep(database, told, at)
+    lines = 0
+    async with aclosing(gateway.books.balance_lines(since, at + _SECOND)) as parts:
+        async for told in parts:
+            lines += await _keep(database, told, at)
     sent = await gateway.books.payouts(at - LONG, at + _SECOND)
     async with database.begin() as session:
         await payouts.note_states(session, sent, at)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -52,6 +52,23 @@ class Theirs(msgspec.Struct, frozen=True, kw_only=True):
         about = (*self.charges, *self.refunds, *self.disputes)
         named = {each.payment_id for each in about} | {each.charge_id for each in about}
         return {name for name in (*named, *(page.payment_id for page in self.pages)) if name is not None}
+
+
+class Span(NamedTuple):
+    """Half open, as every span of time here."""
+
+    since: datetime
+    until: datetime
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared at once, and what of ours must all be in it: an account's money, what came in a span of time,
+    what went back in one, or nothing more than it names."""
+
+    theirs: Theirs
+    account: str | None = None
+    paid_in: Span | None = None
+    refunded_in: Span | None = None
 
 
 class Ours(msgspec.Struct, frozen=True, kw_only=True):
