@@ -33,6 +33,7 @@ from billing.kernel.pages import ErrorPage, ProblemPage, TooManyPage, error_page
 from billing.kernel.problems import CATALOGUE, Problem
 from billing.kernel.serving import settled
 from billing.kernel.settings import load
+from billing.kernel.sheets import Sheets, folder_of
 from billing.kernel.web import AnyRequest, known_query, requires, tell
 from billing.kernel.web_pages import page, speech_of
 from billing.notices import routes as notices
@@ -94,6 +95,7 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
         limiter=services.limiter,
     )
     mail_room = _mail_room(services)
+    sheets = Sheets(folder_of(services.settings), "web")
     app = Litestar(
         route_handlers=[
             _for_backends("accounts:write", accounts, trials, notices, privacy),
@@ -101,10 +103,10 @@ def create_app(services: Services, extra: Sequence[Any] = ()) -> Litestar:
             *_ROOMS,
             *extra,
         ],
-        dependencies=_dependencies(services, desk, mail_room),
+        dependencies=_dependencies(services, desk, mail_room, sheets),
         exception_handlers={Exception: tell},
         openapi_config=_openapi(),
-        lifespan=[_lifespan, desk.open],
+        lifespan=[_lifespan, desk.open, sheets.open],
         state=State(
             desk.state()
             | {
@@ -129,7 +131,7 @@ def _for_backends(scope: Scope, *rooms: Any) -> Router:
     return Router("/v1", route_handlers=handlers, guards=[requires(scope), known_query])
 
 
-def _dependencies(services: Services, desk: FrontDesk, mail_room: MailRoom) -> dict[str, Provide]:
+def _dependencies(services: Services, desk: FrontDesk, mail_room: MailRoom, sheets: Sheets) -> dict[str, Provide]:
     return provided(
         services.database,
         services.clock,
@@ -138,6 +140,7 @@ def _dependencies(services: Services, desk: FrontDesk, mail_room: MailRoom) -> d
         catalogue=services.catalogue,
         site=services.site,
         mail_room=mail_room,
+        sheets=sheets,
         calls_loopback=bool(services.settings.sandbox_outside),
         **desk.given(),
     )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,7 @@ from billing.kernel import metrics
 from billing.kernel.days import day_of
 from billing.kernel.errors import NotFound
 from billing.kernel.reaching import broker_word, clock_word
+from billing.kernel.sheets import Sheets
 from billing.migrations.run import head, present
 from billing.payments import refunds_by_hand
 from billing.payments.rules import REFUND_WARNINGS
@@ -113,7 +114,7 @@ async def reconciled(session: AsyncSession, at: datetime) -> float | None:
 
 
 @get("/metrics", operation_id="metrics", include_in_schema=False)
-async def show_metrics(services: NamedDependency[Services]) -> Response[bytes]:
+async def show_metrics(services: NamedDependency[Services], sheets: NamedDependency[Sheets]) -> Response[bytes]:
     """What was counted; only where settings say that this port is not public (S87)."""
     if not services.settings.metrics_public:
         raise NotFound("There is nothing here.")
@@ -123,4 +124,4 @@ async def show_metrics(services: NamedDependency[Services]) -> Response[bytes]:
         await reconciled(session, services.clock.now())
         metrics.BROKEN.set(await invariants.last_answer(session))
     metrics.PRICED.set(priced_days(services.catalogue, day_of(services.clock.now())))
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(sheets.told(), media_type=CONTENT_TYPE_LATEST)

@@ -23,6 +23,7 @@ from kombu.exceptions import KombuError
 
 from billing.kernel import logs, metrics
 from billing.kernel.settings import Settings, load
+from billing.kernel.sheets import Sheets, folder_of
 from billing.kernel.work import Work
 from billing.wiring import Services, build
 
@@ -43,6 +44,8 @@ class _Hall:
     def __init__(self, settings: Settings, doorbell: "CeleryDoorbell") -> None:
         self.services: Services = build(settings, doorbell)
         self.works: dict[str, Work] = {work.name: work for work in self.services.works}
+        self._sheets = Sheets(folder_of(settings), "worker")
+        self._sheets.begin()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="services", daemon=True).start()
 
@@ -63,6 +66,7 @@ class _Hall:
 
     def close(self) -> None:
         """Give all connections back and stop the loop."""
+        self._sheets.end()
         asyncio.run_coroutine_threadsafe(self.services.close(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
 

@@ -13,7 +13,7 @@ import msgspec
 from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.kernel import logs
@@ -26,6 +26,7 @@ from billing.kernel.limits import Limiter
 from billing.kernel.reaching import broker_word, clock_word
 from billing.kernel.serving import settled
 from billing.kernel.settings import Standing, load_as
+from billing.kernel.sheets import Sheets, folder_of
 from billing.kernel.web import tell
 from entitlements.listed import read_features
 from entitlements.wiring import WAYS_IN, FrontDesk
@@ -64,11 +65,11 @@ async def readyz(desk: NamedDependency[FrontDesk]) -> Response[DeskHealth]:
 
 
 @get("/metrics", operation_id="metrics", include_in_schema=False, sync_to_thread=False)
-def show_metrics(desk: NamedDependency[FrontDesk]) -> Response[bytes]:
+def show_metrics(desk: NamedDependency[FrontDesk], sheets: NamedDependency[Sheets]) -> Response[bytes]:
     """What was counted; only where settings say that this port is not public (S87)."""
     if not desk.settings.metrics_public:
         raise NotFound("There is nothing here.")
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(sheets.told(), media_type=CONTENT_TYPE_LATEST)
 
 
 def create_app(settings: Standing, clock: Clock | None = None) -> Litestar:
@@ -83,12 +84,13 @@ def create_app(settings: Standing, clock: Clock | None = None) -> Litestar:
         key_ring=KeyRing(database, clock),
         limiter=Limiter(settings.broker_url.value),
     )
+    sheets = Sheets(folder_of(settings), "entitlements")
     app = Litestar(
         route_handlers=[*WAYS_IN, livez, readyz, show_metrics],
-        dependencies=provided(database, clock, desk=desk, **desk.given()),
+        dependencies=provided(database, clock, desk=desk, sheets=sheets, **desk.given()),
         exception_handlers={Exception: tell},
         openapi_config=None,
-        lifespan=[_lifespan, desk.open],
+        lifespan=[_lifespan, desk.open, sheets.open],
         state=State(desk.state() | {"desk": desk}),
         request_max_body_size=1_000_000,
         logging_config=None,

@@ -48,6 +48,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     web_workers: int = 2
     clock_file: str = ""
     metrics_public: bool = False
+    metrics_folder: str = ""
     snapshot: str = ""
     log_level: str = "info"
 
