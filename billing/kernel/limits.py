@@ -4,10 +4,12 @@ Those who ask in one turn of the event loop are counted by one question, each in
 a limit lets the caller through: a limit protects from too much, and must not become the outage itself (F26).
 
 A limit of many uses is counted ahead: a process takes a block of uses from Valkey, as large as it has lately needed,
-and gives them out for a second by itself. All processes together still never let through more than the quota; what one
-took and did not give out is lost to the others until it is refilled.
+and gives them out for a second by itself. The next block is fetched before one is used up, so that nobody waits for it.
+All processes together still never let through more than the quota; what one took and did not give out is lost to the
+others until it is refilled.
 """
 
+from asyncio import Task, gather, get_running_loop, timeout, wait
 from collections.abc import Mapping
 from datetime import timedelta
 from time import monotonic
@@ -16,6 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from billing.kernel.errors import TooMany
 from billing.kernel.turns import Turns
@@ -68,6 +71,16 @@ class _Counted(msgspec.Struct):
     ends: float = 0.0
     known: bool = True
     passed: int = 0
+    fetch: Task[None] | None = None
+    following: "_Counted | None" = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing of it may be given out any more."""
+        return now >= self.ends or (self.known and self.passed >= self.given)
+
+    def is_nearly_over(self, now: float) -> bool:
+        """Whether it is time to fetch the next block."""
+        return self.passed * 4 >= self.given * 3 or now >= self.ends - KEPT / 4
 
 
 class Limiter:
@@ -85,14 +98,15 @@ class Limiter:
         """Count one use by `subject` where nobody need be asked; answers as `take` does, or ASK."""
         if self._client is None:
             return None
-        counted = self._ahead.get((limit.name, subject)) if limit.ahead else None
-        if counted is None or monotonic() >= counted.ends:
+        now = monotonic()
+        counted = self._present(limit.name, subject, now) if limit.ahead else None
+        if counted is None:
             return ASK
         if not counted.known:
             return None
-        if counted.passed >= counted.given:
-            return ASK
         counted.passed += 1
+        if counted.fetch is None and counted.is_nearly_over(now):
+            counted.fetch = get_running_loop().create_task(self._follow(counted, limit, subject))
         return counted.room - counted.passed
 
     async def take(self, limit: Limit, subject: str) -> int | None:
@@ -100,8 +114,7 @@ class Limiter:
         remaining = self.at_hand(limit, subject)
         if remaining != ASK:
             return remaining
-        step = limit.window // timedelta(microseconds=1) // limit.quota
-        key = _APART.join((str(step), str(limit.quota), str(limit.ahead), limit.name, subject))
+        key = _APART.join((str(_step(limit)), str(limit.quota), str(limit.ahead), limit.name, subject))
         while True:
             told = await self._turns.ask((key,))
             if isinstance(told, Exception):
@@ -121,7 +134,32 @@ class Limiter:
     async def close(self) -> None:
         """Give the connections back."""
         if self._client is not None:
+            fetching = [counted.fetch for counted in self._ahead.values() if counted.fetch is not None]
+            for task in fetching:
+                task.cancel()
+            await gather(*fetching, return_exceptions=True)
             await self._client.aclose()
+
+    def _present(self, name: str, subject: str, now: float) -> _Counted | None:
+        """The block that is given out now."""
+        counted = self._ahead.get((name, subject))
+        if counted is not None and counted.is_over(now):
+            counted = counted.following
+            if counted is None or counted.is_over(now):
+                return None
+            self._ahead[name, subject] = counted
+        return counted
+
+    async def _follow(self, counted: _Counted, limit: Limit, subject: str) -> None:
+        """Fetch the block that comes after this one. Where that fails, whoever finds this one used up asks again."""
+        block = _block(limit.ahead, counted)
+        try:
+            async with timeout(PATIENCE):
+                told = await self._script(keys=[_kept_as(limit.name, subject)], args=[_step(limit), limit.quota, block])
+        except (RedisError, OSError) as fault:
+            log.warning("limit_not_counted", limit=limit.name, fault=type(fault).__name__)
+            return
+        counted.following = _counted(block, *told[0])
 
     async def _count(self, wanted: Mapping[str, int]) -> dict[str, _Counted]:
         counted: dict[str, _Counted] = {}
@@ -130,16 +168,36 @@ class Limiter:
         for key, times in wanted.items():
             step, quota, ahead, name, subject = key.split(_APART, 4)
             last = self._ahead.get((name, subject))
-            if last is not None and monotonic() < last.ends and last.given - last.passed >= times:
-                counted[key] = last  # taken by the turn before, while these waited
+            if last is not None and last.fetch is not None:
+                await wait({last.fetch})
+            present = self._present(name, subject, monotonic())
+            if present is not None and present.given - present.passed >= times:
+                counted[key] = present  # taken by the turn before, or ahead, while these waited
                 continue
-            block = 0 if ahead == "0" else min(int(ahead), max(LEAST_AHEAD, 2 * last.passed if last else 0))
-            asked.append((key, name, subject, max(times, block)))
+            asked.append((key, name, subject, max(times, _block(int(ahead), last))))
             arguments += (step, quota, asked[-1][-1])
-        keys = [f"limit:{name}:{subject}" for _, name, subject, _ in asked]
+        keys = [_kept_as(name, subject) for _, name, subject, _ in asked]
         told: list[tuple[int, int]] = await self._script(keys=keys, args=arguments) if keys else []
-        for (key, name, subject, most), (room, wait) in zip(asked, told, strict=True):
-            counted[key] = _Counted(int(room), min(most, int(room)), int(wait), monotonic() + KEPT)
+        for (key, name, subject, most), (room, pause) in zip(asked, told, strict=True):
+            counted[key] = _counted(most, room, pause)
             if key.split(_APART, 3)[2] != "0":
                 self._ahead[name, subject] = counted[key]
         return counted
+
+
+def _step(limit: Limit) -> int:
+    """Microseconds after which one use is refilled."""
+    return limit.window // timedelta(microseconds=1) // limit.quota
+
+
+def _kept_as(name: str, subject: str) -> str:
+    return f"limit:{name}:{subject}"
+
+
+def _block(ahead: int, last: _Counted | None) -> int:
+    """How many uses to take at once, by what was needed of the block before."""
+    return min(ahead, max(LEAST_AHEAD, 2 * last.passed if last else 0))
+
+
+def _counted(most: int, room: int, wait: int) -> _Counted:
+    return _Counted(int(room), min(most, int(room)), int(wait), monotonic() + KEPT)

@@ -25,7 +25,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from billing.kernel.clock import SystemClock
 from billing.kernel.errors import BillingError
 
-MOST_WAITING: Final = 500
+MOST_WAITING: Final = 100
 LONGEST_WAITING: Final = 0.2
 """Seconds a line of a request may wait to be written."""
 

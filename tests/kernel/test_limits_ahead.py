@@ -74,3 +74,38 @@ async def test_with_valkey_gone_everybody_passes_and_it_is_asked_once_a_second_f
     await asyncio.sleep(KEPT)
     assert limiter.at_hand(limit, subject) == ASK
     await limiter.close()
+
+
+async def test_the_next_uses_are_fetched_before_the_last_are_given_out_and_none_twice(
+    valkey: EmbeddedValkey, subject: str
+):
+    limiter, limit = Limiter(valkey.url()), Limit("next", quota=100, window=SLOW, ahead=100)
+    await limiter.take(limit, subject)
+    given_out = 1
+    while limiter.at_hand(limit, subject) != ASK:
+        given_out += 1
+    assert given_out == LEAST_AHEAD, "all that was taken, while the next are on their way"
+    for _ in range(200):
+        await asyncio.sleep(0.001)
+        if limiter.at_hand(limit, subject) != ASK:
+            break
+    else:
+        raise AssertionError("nothing was fetched")
+    assert await uses(limiter, limit, subject, 200) == 100 - LEAST_AHEAD - 1
+    await limiter.close()
+
+
+async def test_uses_that_cannot_be_fetched_ahead_are_asked_for_when_they_are_needed_f26(
+    tmp_path_factory: pytest.TempPathFactory, subject: str
+):
+    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey_next"))
+    server.start()
+    limiter, limit = Limiter(server.url()), Limit("next", quota=100, window=SLOW, ahead=100)
+    await limiter.take(limit, subject)
+    server.stop()
+    told = [limiter.at_hand(limit, subject) for _ in range(LEAST_AHEAD)]
+    assert (told.count(ASK), told[-1]) == (1, ASK)
+    await asyncio.sleep(0.1)
+    assert limiter.at_hand(limit, subject) == ASK
+    assert await limiter.take(limit, subject) is None, "nobody is kept out by it"
+    await limiter.close()
