@@ -14,6 +14,7 @@ from billing.cli_checks import CHECKS, run_checks
 from billing.cli_groups import catalog, keys_group
 from billing.cli_import import import_group
 from billing.cli_invoices import invoices
+from billing.cli_parked import parked, retry
 from billing.cli_reconcile import reconcile
 from billing.cli_reports import report
 from billing.cli_running import settings_or_exit, with_services
@@ -164,6 +165,8 @@ main.add_command(report)
 main.add_command(invoices)
 main.add_command(explain)
 main.add_command(replay)
+main.add_command(parked)
+main.add_command(retry)
 main.add_command(reconcile)
 main.add_command(import_group)
 

@@ -12,14 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from billing.kernel.db import wake
 from billing.kernel.metrics import EVENTS
 from billing.kernel.outbox import backoff
+from billing.kernel.parking import Sort
 from webhooks.inbox import EventRow
 from webhooks.keeping import HANDLE, keep_all, tell_of
-from webhooks.translate import Head, Target, target_in
+from webhooks.translate import UNREADABLE, Head, Target, target_in
 
 LEASE: Final = timedelta(minutes=2)
 MOST_TRIES: Final = 12
 
 End = Literal["done", "ignored", "parked"]
+
+PARKED: Final = Sort(
+    name="events", table=EventRow, kind=EventRow.type, why=EventRow.note, since=EventRow.received_at, waiting="new",
+    work=HANDLE, told=str, read=str, may=EventRow.type != UNREADABLE,
+)  # fmt: skip
+"""Events that are given up. Nothing can ever be done about one that nobody can read."""
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +96,7 @@ async def replay(session: AsyncSession, event_id: str, at: datetime) -> bool:
     """Handle a kept event again, as if it had just come; False when there is none, or it can never be handled."""
     statement = (
         update(EventRow)
-        .where(EventRow.id == event_id, EventRow.type != "unreadable")
+        .where(EventRow.id == event_id, EventRow.type != UNREADABLE)
         .values(state="new", tries=0, due_at=at, note=None, handled_at=None)
         .returning(EventRow.id)
     )

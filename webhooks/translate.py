@@ -15,6 +15,8 @@ from billing.payments.facts import API_VERSION
 
 Subject = Literal["checkout", "payment", "refund", "dispute", "subscription", "invoice", "mandate", "nothing"]
 
+UNREADABLE: Final = "unreadable"
+"""The type of an event in whose body none was found."""
 _ID: Final = re.compile(r"^[A-Za-z0-9_.:\-]{1,250}$")
 _TYPE: Final = re.compile(r"^[a-z0-9_.]{1,100}$")
 
@@ -171,7 +173,7 @@ def target_in(body: bytes) -> Target:
 def _unreadable(body: bytes) -> Head:
     return Head(
         id=f"unreadable_{hashlib.sha256(body).hexdigest()}",
-        type="unreadable",
+        type=UNREADABLE,
         object_id=None,
         payment_id=None,
         api_version=None,

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.kernel.db import Base, Database, wake
 from billing.kernel.ids import new_id
+from billing.kernel.parking import Sort
 from billing.kernel.work import Work
 
 RELAY = "outbox.relay"
@@ -59,6 +60,13 @@ class OutboxRow(Base):
     due_at: Mapped[datetime]
     tries: Mapped[int] = mapped_column(default=0)
     fault: Mapped[str | None]
+
+
+PARKED = Sort(
+    name="messages", table=OutboxRow, kind=OutboxRow.kind, why=OutboxRow.fault, since=OutboxRow.at, waiting="new",
+    work=RELAY, told=str, read=UUID,
+)  # fmt: skip
+"""Messages that are given up, by the ids that logs tell."""
 
 
 def put(session: AsyncSession, kind: str, at: datetime, **facts: Any) -> None:

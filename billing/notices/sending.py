@@ -29,6 +29,7 @@ LEASE = timedelta(minutes=5)
 """How long a letter that was claimed may wait for its turn; from its turn on, how long the mail server may take."""
 MOST_DOUBTS = 1
 HIDDEN = "…"
+TRIED_TOO_OFTEN = "too_many_tries"
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +155,7 @@ class PostOffice:
             service.note_answer(row, answer)
             row.due_at = at + backoff(row.tries)
             if row.kind not in CROWDED and row.tries >= MOST_TRIES:
-                row.state, row.fault = "parked", "too_many_tries"
+                row.state, row.fault = "parked", TRIED_TOO_OFTEN
 
 
 def _keep(row: LetterRow, sealed: Sealed) -> None:

@@ -5,12 +5,22 @@ from functools import partial
 
 from billing.catalog.values import Catalogue
 from billing.kernel.db import Database
+from billing.kernel.ids import parse, public
+from billing.kernel.parking import Sort
 from billing.kernel.work import Work
 from billing.notices import service
 from billing.notices.planning import plan_trial_endings
 from billing.notices.seasons import next_to_tell, plan_season_endings
-from billing.notices.sending import PostOffice
+from billing.notices.sending import TRIED_TOO_OFTEN, PostOffice
+from billing.notices.tables import LetterRow
 from billing.trials import untold
+
+PARKED = Sort(
+    name="letters", table=LetterRow, kind=LetterRow.kind, why=LetterRow.fault, since=LetterRow.created_at,
+    waiting="planned", work=service.SEND, told=partial(public, "ntc"), read=partial(parse, "ntc"),
+    may=LetterRow.fault == TRIED_TOO_OFTEN,
+)  # fmt: skip
+"""Letters that are given up. One that the mail server may have taken, twice, is not sent a third time."""
 
 
 def works(database: Database, office: PostOffice, catalogue: Catalogue) -> tuple[Work, ...]:
