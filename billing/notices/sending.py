@@ -152,6 +152,8 @@ class PostOffice:
         in doubt (I18)."""
         async with self._database.begin() as session:
             row = await service.lock_letter(session, key)
+            if row.state != "planned":  # the app has shown it meanwhile, or its premise is gone
+                return
             service.note_answer(row, answer)
             row.due_at = at + backoff(row.tries)
             if row.kind not in CROWDED and row.tries >= MOST_TRIES:

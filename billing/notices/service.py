@@ -199,13 +199,15 @@ def drop(session: AsyncSession, row: LetterRow, at: datetime, reason: str) -> No
 
 
 async def bounce(session: AsyncSession, row: LetterRow, at: datetime, answer: str) -> None:
-    """Mail cannot reach this parent: the app is asked to show the notice instead (R29)."""
+    """Mail cannot reach this parent: the app is asked to show the notice instead, unless it did so meanwhile (R29)."""
+    if row.kind not in ANSWERS:
+        await record_bounce(session, row.account, at)
+    if row.state != "planned":
+        return
     row.state, row.sending_since = "bounced", None
     note_answer(row, answer)
     metrics.LETTERS.labels(row.kind, "bounced").inc()
     audit.record(session, at, "letter.bounced", letter_id(row), account=row.account, kind=row.kind)
-    if row.kind not in ANSWERS:
-        await record_bounce(session, row.account, at)
     if row.kind == TRIAL_ENDING:
         await desk.set_notice_pending(session, row.account, row.pupils, pending=True)
 

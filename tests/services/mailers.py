@@ -62,11 +62,12 @@ class Meanwhile:
         self.first = ""
 
     async def send(self, envelope: Envelope, written: Written) -> str:
-        answer = await self.inner.send(envelope, written)
-        self.first = self.first or envelope.to
-        if self.deeds:
-            await self.deeds.pop(0)()
-        return answer
+        try:
+            return await self.inner.send(envelope, written)
+        finally:
+            self.first = self.first or envelope.to
+            if self.deeds:
+                await self.deeds.pop(0)()
 
 
 __all__ = ("Breaking", "DeliveryUnknown", "Died", "Meanwhile")

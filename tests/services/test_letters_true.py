@@ -1,10 +1,13 @@
 """A letter says what is true when it goes, to everybody it concerns, and to nobody else (I19, I20, R24–R30)."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import asyncpg
+import pytest
 
 from billing.kernel.days import at_hour
+from billing.notices import service as notices
 from billing.notices.planning import plan_trial_endings
 from billing.sandbox.postgres import SUPERUSER
 from entitlements import service as desk
@@ -191,6 +194,27 @@ async def test_r25_a_notice_that_the_app_shows_after_the_payment_tells_nobody_of
     await house.shown("anna")
     assert ("anna", "dropped", "paid_or_unlinked") in await states(house)
     await check(house)
+
+
+@pytest.mark.parametrize("trouble", ["bounce", "tempfail"])
+async def test_r29_what_the_app_shows_while_the_letter_is_with_the_mail_server_stays_told(
+    house: House, trouble: Literal["bounce", "tempfail"]
+) -> None:
+    await ready(house)
+    async with house.database.begin() as session:
+        await plan_trial_endings(session, house.catalogue.trial, house.now)
+
+    async def show() -> None:
+        async with house.database.begin() as session:
+            for row in await notices.notices_of(session, "anna"):
+                await notices.shown(session, notices.letter_id(row), house.catalogue.trial, house.now)
+
+    house.misbehave(trouble)
+    await house.office(Meanwhile(house.smtp(), show)).send_due(house.now)
+    assert await house.rows("select state, server_answer from letter") == [("handed_over", "shown in the app")]
+    assert await bound(house, "anna-p1") == ("told", D)
+    assert not (await house.answer("anna", "anna-p1")).notice_pending
+    assert await house.one("select bounced_at is not null from account") == (trouble == "bounce")
 
 
 async def test_i20_a_notice_of_a_day_that_moved_is_not_shown_and_the_new_day_is(house: House) -> None:
