@@ -12,7 +12,8 @@ a doubled one nothing, and three beats are harmless (I23).
 import asyncio
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -32,6 +33,7 @@ QUEUES = ("webhooks", "provider", "notices", "bulk")
 SWEEP_SECONDS = 30.0
 _MOST_BATCHES = 100
 _LONGEST_SECONDS = 300
+"""For which a worker process waits for one run before it takes the next ring."""
 _ENOUGH_SECONDS = 120
 """After which no further batch is begun, so that none is left running that nobody waits for; the next ring goes on."""
 
@@ -51,8 +53,8 @@ class _Hall:
 
     def do(self, name: str) -> int:
         """All batches of a piece of work that are due; answers how many pieces were done."""
-        work = self.works[name]
-        return asyncio.run_coroutine_threadsafe(self._drain(work), self.loop).result(_LONGEST_SECONDS)
+        running = asyncio.run_coroutine_threadsafe(self._drain(self.works[name]), self.loop)
+        return outcome(name, running, _LONGEST_SECONDS)
 
     async def _drain(self, work: Work) -> int:
         total, ends = 0, monotonic() + _ENOUGH_SECONDS
@@ -69,6 +71,27 @@ class _Hall:
         self._sheets.end()
         asyncio.run_coroutine_threadsafe(self.services.close(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+def outcome(name: str, running: Future[int], patience: float) -> int:
+    """How many pieces a run has done. One that takes longer than so many seconds, as a look at a season's books does,
+    goes on beside whatever comes next, and is told of where it fails. Raises what the run raises."""
+    try:
+        return running.result(patience)
+    except TimeoutError:
+        if running.done():
+            raise
+    log.info("work_goes_on", work=name)
+    running.add_done_callback(partial(_tell_of_late, name))
+    return 0
+
+
+def _tell_of_late(name: str, running: Future[int]) -> None:
+    if running.cancelled():
+        log.warning("work_broken_off", work=name)
+    elif (fault := running.exception()) is not None:
+        metrics.WORK_FAILED.labels(name).inc()
+        log.error("work_failed", work=name, exc_info=fault)
 
 
 class CeleryDoorbell:
