@@ -23,7 +23,7 @@ from pathlib import Path
 from billing.kernel import metrics
 from billing.kernel.sheets import Sheets
 mine = Sheets(Path(sys.argv[1]), "worker")
-metrics.LETTERS.labels("trial_ending", "handed_over").inc(int(sys.argv[2]))
+metrics.LETTERS.labels("only_here", "handed_over").inc(int(sys.argv[2]))
 mine.begin()
 print("begun", flush=True)
 sys.stdin.read()
@@ -47,7 +47,7 @@ def here(tmp_path: Path) -> Sheets:
 
 
 def handed_over(told: bytes) -> dict[str, float]:
-    """By process: how many letters about the end of a trial were handed over."""
+    """By process: how many letters of a kind were handed over that no other test counts."""
     families = list(text_string_to_metric_families(told.decode()))
     names = [family.name for family in families]
     assert len(names) == len(set(names)), "each family stands in one place"
@@ -55,17 +55,17 @@ def handed_over(told: bytes) -> dict[str, float]:
         sample.labels["process"].split("-")[0]: sample.value
         for family in families
         for sample in family.samples
-        if sample.name == "billing_letters_total" and sample.labels["outcome"] == "handed_over"
+        if sample.name == "billing_letters_total" and sample.labels["kind"] == "only_here"
     }
 
 
 async def test_r138_what_workers_counted_is_told_beside_what_this_process_did(here: Sheets, tmp_path: Path) -> None:
-    metrics.LETTERS.labels("trial_ending", "handed_over").inc(5)
+    metrics.LETTERS.labels("only_here", "handed_over").inc(5)
     own = handed_over(here.told())
     assert set(own) == {"web"}
     with another(tmp_path / "counts", 3) as worker:
         await until(lambda: handed_over(here.told()) == own | {"worker": 3}, "the worker's sheet")
-        metrics.LETTERS.labels("trial_ending", "handed_over").inc()
+        metrics.LETTERS.labels("only_here", "handed_over").inc()
         assert handed_over(here.told()) == {"web": own["web"] + 1, "worker": 3}, "its own as they stand now"
         worker.communicate("")
     assert handed_over(here.told()).keys() == {"web"}, "it ended and took its sheet along"
