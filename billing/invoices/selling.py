@@ -44,19 +44,18 @@ async def _papers(session: AsyncSession) -> dict[str, InvoiceRow]:
 
 
 def _entry(found: Movement, papers: dict[str, InvoiceRow]) -> Sold:
-    sale = found.sale
     kind, _, fact = found.cause.partition(":")
-    invoice = _issued(papers.get(sale.payment))
+    invoice = _issued(papers.get(found.payment))
     refund = fact.partition(":")[0]
     asked = papers.get(refund + WAIVED if kind == "refund_waived" else refund)
     paper = invoice if kind == "payment" else _issued(asked)
     shown = paper or invoice
     return Sold(
         on=found.on,
-        order=sale.order_id,
-        payment=sale.payment,
+        order=found.order,
+        payment=found.payment,
         cause=found.cause,
-        rate_percent=sale.vat_rate_percent,
+        rate_percent=found.rate_percent,
         net=found.net,
         vat=found.vat,
         gross=found.net + found.vat,

@@ -129,9 +129,11 @@ async def _changes(session: AsyncSession, last: date) -> list[Change]:
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
-    """What one fact sold or took back of a sale on a day, in grosz; a refund's are negative."""
+    """What one fact sold of a sale on a day, or took back of it (then negative), in grosz; `payment` names the sale."""
 
-    sale: LedgerSaleRow
+    payment: str
+    order: str
+    rate_percent: int
     cause: str
     on: date
     net: int
@@ -143,8 +145,9 @@ async def sold_in(session: AsyncSession, first: date, last: date) -> list[Moveme
     account, amount = LedgerLineRow.account, LedgerLineRow.amount
     net = -func.sum(case((account.in_(_NET), amount), else_=0))
     vat = -func.sum(case((account == "vat_output", amount), else_=0))
+    sale = (LedgerSaleRow.payment, LedgerSaleRow.order_id, LedgerSaleRow.vat_rate_percent)
     query = (
-        select(LedgerSaleRow, LedgerLineRow.cause, LedgerLineRow.booked_on, net.label("net"), vat.label("vat"))
+        select(*sale, LedgerLineRow.cause, LedgerLineRow.booked_on, net.label("net"), vat.label("vat"))
         .join(LedgerLineRow, LedgerLineRow.sale == LedgerSaleRow.payment)
         .where(LedgerLineRow.booked_on.between(first, last))
         .group_by(LedgerSaleRow.payment, LedgerLineRow.transaction_id, LedgerLineRow.cause, LedgerLineRow.booked_on)
@@ -152,6 +155,6 @@ async def sold_in(session: AsyncSession, first: date, last: date) -> list[Moveme
         .order_by(LedgerLineRow.booked_on, LedgerLineRow.cause)
     )
     return [
-        Movement(sale=sale, cause=cause, on=on, net=int(of_net), vat=int(of_vat))
-        for sale, cause, on, of_net, of_vat in await session.execute(query)
+        Movement(payment=payment, order=order, rate_percent=rate, cause=cause, on=on, net=int(of_net), vat=int(of_vat))
+        for payment, order, rate, cause, on, of_net, of_vat in await session.execute(query)
     ]
