@@ -46,21 +46,36 @@ class SharedClock:
 
     def now(self) -> datetime:
         """The shared instant."""
-        offset, held = _STATE.unpack(self._map[: _STATE.size])
-        if held:
-            return _EPOCH + timedelta(microseconds=held)
-        return _machine() + timedelta(microseconds=offset)
+        offset, held = state = self._state()
+        while not held:
+            at = _machine() + timedelta(microseconds=offset)
+            offset, held = again = self._state()
+            if again == state:
+                return at
+            state = again  # it was moved, or stopped, while we looked
+        return _EPOCH + timedelta(microseconds=held)
+
+    def stop(self) -> None:
+        """Stand still. No process has been told a later instant than the one at which the clock then stands."""
+        offset, held = self._state()
+        if not held:
+            self.hold(_machine() + timedelta(microseconds=offset))
+            self.hold(_machine() + timedelta(microseconds=offset))  # others looked until it stood
 
     def hold(self, at: datetime) -> None:
         """Stand still at `at` for every process, until moved or released."""
-        offset, _ = _STATE.unpack(self._map[: _STATE.size])
+        offset, _ = self._state()
         self._map[: _STATE.size] = _STATE.pack(offset, _micros(at))
 
     def release(self) -> None:
         """Run on from the instant at which the clock is held."""
-        _, held = _STATE.unpack(self._map[: _STATE.size])
+        _, held = self._state()
         if held:
             self._map[: _STATE.size] = _STATE.pack(held - _micros(_machine()), 0)
+
+    def _state(self) -> tuple[int, int]:
+        offset, held = _STATE.unpack(self._map[: _STATE.size])
+        return offset, held
 
 
 class FixedClock:

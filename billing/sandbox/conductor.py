@@ -63,7 +63,7 @@ class Conductor:
         """Do all that is due now; answers when nothing is left, with how many pieces of each kind were done here."""
         async with self._leading:
             ran: Counter[str] = Counter()
-            self._clock.hold(self._clock.now())
+            self._clock.stop()
             try:
                 await self._settle(ran)
             finally:
@@ -74,7 +74,7 @@ class Conductor:
         """Move to `to`, and let everything that falls due on the way run at its time."""
         async with self._leading:
             ran: Counter[str] = Counter()
-            self._clock.hold(self._clock.now())
+            self._clock.stop()
             try:
                 due = await self._settle(ran)
                 while due is not None and due <= to:

@@ -1,9 +1,13 @@
 """One clock (R130): the machine's, one that stands, and one that processes share and move."""
 
+import mmap
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -78,3 +82,47 @@ def test_a_fixed_clock_moves_when_told() -> None:
     clock = FixedClock(AT)
     clock.move(AT + DAY)
     assert clock.now() == AT + DAY
+
+
+_READER = """
+import mmap, os, struct, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from billing.kernel.clock import SharedClock
+clock, latest = SharedClock(Path(sys.argv[1])), mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 8)
+last, parent = 0, os.getppid()
+while os.getppid() == parent:
+    last = max(last, (clock.now() - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    latest[:8] = struct.pack("<q", last)
+"""
+
+
+@pytest.fixture
+def latest(path: Path) -> Iterator[mmap.mmap]:
+    """The latest instant that another process was told, in microseconds since 1970; it looks all the time."""
+    SharedClock(path)
+    paper = path.with_name("latest")
+    paper.write_bytes(bytes(8))
+    with paper.open("r+b") as file, subprocess.Popen([sys.executable, "-c", _READER, str(path), str(paper)]) as reader:
+        told = mmap.mmap(file.fileno(), 8)
+        while told[:] == bytes(8):
+            sleep(0.01)
+        yield told
+        reader.kill()
+
+
+def test_nobody_was_told_a_later_instant_than_the_one_at_which_the_clock_is_stopped(
+    path: Path, latest: mmap.mmap
+) -> None:
+    """What is written down as due at an instant is then due for whoever stopped the clock, and not a moment later."""
+    clock = SharedClock(path)
+    for _ in range(500):
+        clock.stop()
+        stands = clock.now()
+        sleep(0.0005)
+        (told,) = struct.unpack("<q", latest[:8])
+        assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=told) <= stands == clock.now()
+        clock.stop()
+        assert clock.now() == stands, "it is stopped already"
+        clock.release()
+        sleep(0.0005)
