@@ -49,6 +49,10 @@ class Hand:
         """Let everything that is due now be done."""
         return self._pull("/drain", {})["ran"]
 
+    def try_to_drain(self) -> httpx2.Response:
+        """The same where it may not succeed at once."""
+        return self._strings.post("/drain", json={})
+
     def selling(self) -> None:
         """Go on to 1 July if the season on sale now is too near its end for a story of two months."""
         now = self.now().astimezone(WARSAW)

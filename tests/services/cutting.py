@@ -9,13 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.kernel.db import Database
 from billing.notices.letters_draft import Written
-from billing.notices.mailer import Envelope, Mailer
+from billing.notices.mailer import DeliveryUnknown, Envelope, Mailer
 from billing.notices.tasks import works as notice_works
+from billing.payments.facts import ProviderUnknown
 from billing.payments.gateway import Gateway
 from billing.wiring import _works
 from tests.services.house import House, settings
 
 When = Literal["before", "after"]
+
+
+class LostAnswer(ProviderUnknown, DeliveryUnknown):
+    """Nobody can say whether it was done."""
+
+    def __init__(self) -> None:
+        super().__init__("lost")
 
 
 class Died(BaseException):
@@ -98,16 +106,29 @@ class CuttingDatabase(Database):
         self._cut.after(number, "database.commit")
 
 
+@asynccontextmanager
+async def sound(house: House, _cut: Cut) -> AsyncGenerator[Database]:
+    """The house's own database, which does not break."""
+    yield house.database
+
+
+@asynccontextmanager
+async def cutting(house: House, cut: Cut) -> AsyncGenerator[Database]:
+    """A CuttingDatabase on the same tables."""
+    database = CuttingDatabase(house.database.engine.url.render_as_string(hide_password=False), cut)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 class Fragile:
     """A house whose workers and web requests run on parts that break; time, people and Stripe are sound."""
 
-    def __init__(self, house: House, cut: Cut, *, with_database: bool) -> None:
+    def __init__(self, house: House, cut: Cut, database: Database) -> None:
         services = house.services
         self.house = house
-        self.database: Database = house.database
-        if with_database:
-            url = house.database.engine.url.render_as_string(hide_password=False)
-            self.database = CuttingDatabase(url, cut)
+        self.database = database
         gateway: Any = CuttingGateway(services.gateway, cut)
         self.gateway: Gateway = gateway
         stripe, port = house.world.base, house.smtp_port
@@ -116,7 +137,3 @@ class Fragile:
         letters = {work.name: work for work in notice_works(self.database, office, services.catalogue)}
         done_here = {work.name for work in house.works}
         house.works = tuple(letters.get(work.name, work) for work in works if work.name in done_here)
-
-    async def close(self) -> None:
-        if self.database is not self.house.database:
-            await self.database.close()

@@ -7,26 +7,31 @@ opened twice. For n = 1, 2, 3 … the n-th call to Stripe, letter or unit of wor
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from billing.checkout.placing import NotForSale
 from billing.kernel.days import at_hour
+from billing.kernel.db import Database
 from billing.kernel.errors import BillingError
-from billing.notices.mailer import DeliveryUnknown
-from billing.payments.facts import ProviderUnknown
 from billing.sandbox.postgres import EmbeddedPostgres
 from tests.services.again import Beginning, begin
-from tests.services.cutting import Cut, Died, Fragile, When
+from tests.services.cutting import Cut, Died, Fragile, LostAnswer, When, cutting, sound
 from tests.services.house import House
 from tests.services.invariants import check
+from tests.services.wire import wired
 
 TELLING = at_hour(date(2026, 9, 21), 8)
 MOST_TRIES = 12
+
+
+Breaking = Callable[[House, Cut], AbstractAsyncContextManager[Database]]
 
 
 async def prepare(house: House) -> None:
@@ -49,15 +54,15 @@ async def again_and_again(house: House, do: Callable[[], Awaitable[Any]]) -> Any
             return await do()
         except NotForSale:
             return None
-        except (Died, BillingError):
+        except (Died, BillingError, DBAPIError):
             house.stand_at(house.now + timedelta(seconds=20))
     raise AssertionError("it never works again")
 
 
-async def live(house: House, cut: Cut, *, with_database: bool) -> None:
+async def live(house: House, cut: Cut, breaking: Breaking) -> None:
     """The story, on parts that break once; then three quiet days."""
-    fragile = Fragile(house, cut, with_database=with_database)
-    try:
+    async with breaking(house, cut) as database:
+        fragile = Fragile(house, cut, database)
         tokens = [await house.token(parent, "p1") for parent in ("anna", "jan")]
         urls: list[str] = []
         for token in tokens:
@@ -68,8 +73,6 @@ async def live(house: House, cut: Cut, *, with_database: bool) -> None:
         await asyncio.gather(*(house.pay(url) for url in urls))
         for step in (timedelta(0), timedelta(minutes=2), timedelta(hours=2), timedelta(days=3)):
             await again_and_again(house, partial(house.advance, TELLING + step))
-    finally:
-        await fragile.close()
 
 
 async def is_as_if_nothing_had_been(house: House, cut: Cut) -> None:
@@ -95,25 +98,19 @@ async def is_as_if_nothing_had_been(house: House, cut: Cut) -> None:
 
 
 async def every_point(
-    beginning: Beginning, when: When, fault: Callable[[], BaseException], *, with_database: bool, nights: bool = False
-) -> int:
-    """Break at one point after another; with the nights' looks at every thirtieth. Answers where the last one was."""
-    number, step = 1, 30 if nights else 1
+    beginning: Beginning, when: When, fault: Callable[[], BaseException], breaking: Breaking, *,
+    nights: bool = False, step: int = 1,
+) -> int:  # fmt: skip
+    """Break at one point after another, or at every so many; answers where the last one was."""
+    number = 1
     while True:
         async with beginning.lived(nights=nights) as house:
             cut = Cut(number, when, fault)
-            await live(house, cut, with_database=with_database)
+            await live(house, cut, breaking)
             await is_as_if_nothing_had_been(house, cut)
             if not cut.hit:
                 return number - step
         number += step
-
-
-class LostAnswer(ProviderUnknown, DeliveryUnknown):
-    """Nobody can say whether it was done."""
-
-    def __init__(self) -> None:
-        super().__init__("lost")
 
 
 @pytest.mark.slow
@@ -122,7 +119,7 @@ class LostAnswer(ProviderUnknown, DeliveryUnknown):
 async def test_i14_i15_i18_an_answer_lost_at_any_call_changes_nothing_in_the_end(
     beginning: Beginning, when: When
 ) -> None:
-    assert await every_point(beginning, when, LostAnswer, with_database=False) >= 8
+    assert await every_point(beginning, when, LostAnswer, sound) >= 8
 
 
 @pytest.mark.slow
@@ -131,7 +128,16 @@ async def test_i14_i15_i18_an_answer_lost_at_any_call_changes_nothing_in_the_end
 async def test_f01_f03_i22_a_process_that_dies_at_any_call_or_commit_changes_nothing_in_the_end(
     beginning: Beginning, when: When
 ) -> None:
-    assert await every_point(beginning, when, Died, with_database=True) >= 30
+    assert await every_point(beginning, when, Died, cutting) >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_f14_i22_a_commit_whose_answer_is_lost_is_done_or_not_and_never_twice(
+    beginning: Beginning, when: When
+) -> None:
+    assert await every_point(beginning, when, LostAnswer, wired, step=1 if when == "after" else 5) >= 30
 
 
 @pytest.mark.slow
@@ -140,12 +146,12 @@ async def test_f01_f03_i22_a_process_that_dies_at_any_call_or_commit_changes_not
 async def test_f01_f03_i02_so_it_is_where_the_looks_of_every_night_go_on_beside(
     beginning: Beginning, when: When
 ) -> None:
-    assert await every_point(beginning, when, Died, with_database=True, nights=True) >= 100
+    assert await every_point(beginning, when, Died, cutting, nights=True, step=30) >= 100
 
 
 async def test_the_story_by_itself_comes_to_its_end(beginning: Beginning) -> None:
     async with beginning.lived() as house:
         cut = Cut(0, "before", Died)
-        await live(house, cut, with_database=True)
+        await live(house, cut, cutting)
         await is_as_if_nothing_had_been(house, cut)
         assert cut.count >= 30
