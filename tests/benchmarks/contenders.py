@@ -9,7 +9,7 @@ import msgspec
 
 from tests.benchmarks.load import Ask
 
-Where = Literal["floor", "product", "desk", "small", "naive", "peer"]
+Where = Literal["floor", "undisturbed", "product", "desk", "small", "naive", "peer"]
 BATCH = 100
 
 
@@ -106,11 +106,13 @@ def _ping(_: str, n: int) -> bytes:
 
 
 FLOOR, FULL_FLOOR, COMPACT_FLOOR = "B: constant bytes", "floor of full", "floor of compact"
+UNDISTURBED = "B, undisturbed as ours is"
 ALONE, SMALL = "hot door, desk alone", "the same at 10,000 pupils"
 WHOLE = "whole account"
 HOT, TYPED, ORM, PEER_NAME = "hot door", "typed route", "Litestar + SQLAlchemy ORM", "dj-stripe has_any_active"
 CONTENDERS: tuple[Contender, ...] = (
     Contender(FLOOR, "floor", one, FLOOR),
+    Contender(UNDISTURBED, "undisturbed", one, FLOOR),
     Contender(HOT, "product", one, FLOOR, "1.2"),
     Contender(ALONE, "desk", one, FLOOR, "1.2"),
     Contender(SMALL, "small", one, FLOOR, accounts=10_000),

@@ -1,7 +1,7 @@
 """The floors: the same framework, server and parameters; the same bytes as a constant, with nothing around.
 
 The bytes are the product's own answers, asked for before the run and left in BENCH_ANSWERS. A batch's floor decodes the
-same request first.
+same request first. With BENCH_UNDISTURBED the process is scheduled as the product's are.
 """
 
 import os
@@ -12,6 +12,8 @@ import msgspec
 from litestar import Litestar, Request, get, post
 from litestar.enums import MediaType
 from litestar.params import FromPath, FromQuery
+
+from billing.kernel.serving import undisturbed
 
 _FOLDER = Path(os.environ["BENCH_ANSWERS"])
 _ANSWERS = {path.stem: path.read_bytes() for path in _FOLDER.glob("*.json")}
@@ -48,3 +50,5 @@ async def many(request: Request[Any, Any, Any]) -> bytes:
 
 
 app = Litestar([one, many], openapi_config=None)
+if os.environ.get("BENCH_UNDISTURBED"):
+    undisturbed()

@@ -25,8 +25,10 @@ def start(place: Place, stack: ExitStack, wanted: set[Where]) -> dict[Where, Ser
     answers.mkdir(exist_ok=True)
     for name, asked in (("one", one), ("full", batch("full")), ("compact", batch("compact"))):
         (answers / f"{name}.json").write_bytes(patiently(servers["product"], asked(place.keys[0], 1)))
+    floor = {**product, "BENCH_ANSWERS": str(answers)}
     ways: dict[Where, tuple[list[str], dict[str, str]]] = {
-        "floor": (granian("tests.benchmarks.floor:app"), {**product, "BENCH_ANSWERS": str(answers)}),
+        "floor": (granian("tests.benchmarks.floor:app"), floor),
+        "undisturbed": (granian("tests.benchmarks.floor:app"), {**floor, "BENCH_UNDISTURBED": "1"}),
         "desk": (granian("entitlements.app:create", factory=True), _standing(product)),
         "small": (
             granian("entitlements.app:create", factory=True),

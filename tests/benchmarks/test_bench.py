@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.answering import OPEN
-from tests.benchmarks.contenders import ALONE, CONTENDERS, HOT, ORM, SMALL, TYPED
+from tests.benchmarks.contenders import ALONE, CONTENDERS, HOT, ORM, SMALL, TYPED, UNDISTURBED
 from tests.benchmarks.load import Open
 from tests.benchmarks.place import Row
 from tests.benchmarks.tables import BEGIN, END, Section, placed, render
@@ -30,7 +30,8 @@ def test_every_contender_has_its_row_and_every_figure_is_more_than_nothing(tmp_p
     text = main([*SMALLEST, "--out", str(out)])
     rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := _cells(line))}
     ours = [one.name for one in CONTENDERS if one.where != "peer"]
-    pairs = [f"{HOT} : {ORM}", f"{TYPED} : {ORM}", f"{ALONE} : {SMALL}"]
+    versus = ((HOT, ORM), (TYPED, ORM), (HOT, UNDISTURBED), (TYPED, UNDISTURBED), (ALONE, SMALL))
+    pairs = [f"{one} : {other}" for one, other in versus]
     rates = [f"{name}, 300/s" for name in OPEN]
     fresh = ["idle", "beside 1,000 writes a second", "8 writers with the change log, to the bare update"]
     wanted, told = [*ours, *pairs, *rates, *fresh], [name for name in rows if name not in {"", "---"}]
