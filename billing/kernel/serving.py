@@ -2,7 +2,10 @@
 
 import gc
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 App = TypeVar("App")
@@ -43,5 +46,26 @@ def undisturbed() -> None:
     thread that reads from the network breaks in on the one that answers with each question that comes, only to wait for
     the interpreter's lock: a fifth of all that an answer costs. Where the system has no such policy, nothing changes.
     """
-    with suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if sys.platform == "linux":
+        _schedule(os.SCHED_BATCH)
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """While the block runs, threads may break in on each other: for work that keeps the interpreter busy for so long
+    that whoever reads from the network would starve beside it."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getscheduler(0)
+    _schedule(os.SCHED_OTHER)
+    try:
+        yield
+    finally:
+        _schedule(before)
+
+
+def _schedule(policy: int) -> None:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            os.sched_setscheduler(int(thread.name), policy, os.sched_param(0))

@@ -6,6 +6,7 @@ anew. Nothing here ends by a fault: what goes wrong is logged and counted, and t
 
 import errno
 from asyncio import sleep, timeout, wait_for
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Engine
 
 from billing.kernel import metrics
 from billing.kernel.clock import ticks
+from billing.kernel.serving import interruptible
 from entitlements.facts import AccountFacts
 from entitlements.line import Line
 from entitlements.reader import read
@@ -94,7 +96,8 @@ class Keeping:
             await feed.begin()
             self._drop_shelves()
             self._number = self._place.fresh()
-            self._shelf = await load(self._engine, self._line, self._new_shelf)
+            with interruptible():
+                self._shelf = await load(self._engine, self._line, self._new_shelf)
             self._fit = self._shelf.size
             metrics.SNAPSHOT_LOADS.inc()
             await self._follow(feed)
@@ -156,9 +159,8 @@ class Keeping:
         if shelf is not None and self._larger is None and shelf.is_tight(self._fit * 2 + _SLACK):
             self._begin_move(shelf, shelf.used)
         await sleep(max(0, _APART - (ticks() - begun)) / 10**9)
-        while self._larger is not None and not feed.woken.is_set() and ticks() - begun < EVERY:
-            self._move_some(self._larger)
-            await sleep(0)
+        if self._larger is not None:
+            await self._move(lambda: not feed.woken.is_set() and ticks() - begun < EVERY)
         if self._larger is None:
             with suppress(TimeoutError):
                 await wait_for(feed.woken.wait(), max(0, EVERY - (ticks() - begun)) / 10**9)
@@ -191,9 +193,13 @@ class Keeping:
         """There is no room left: nothing is applied until there is, and the feed falls silent if that takes long."""
         if self._larger is None and self._shelf is not None:
             self._begin_move(self._shelf, more)
-        while self._larger is not None:
-            self._move_some(self._larger)
-            await sleep(0)
+        await self._move(lambda: True)
+
+    async def _move(self, goes_on: Callable[[], bool]) -> None:
+        with interruptible():
+            while self._larger is not None and goes_on():
+                self._move_some(self._larger)
+                await sleep(0)
 
     def _drop_shelves(self) -> None:
         for shelf in (self._shelf, self._larger):
