@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import worker_process_init, worker_process_shutdown
+from celery.worker import state
 from kombu.exceptions import KombuError
 
 from billing.kernel import logs, metrics
@@ -32,6 +33,8 @@ TASK = "work.run"
 QUEUES = ("webhooks", "provider", "notices", "bulk")
 SWEEP_SECONDS = 30.0
 _MOST_BATCHES = 100
+_LISTEN_SECONDS = 5.0
+"""Between two looks at what a worker holds; what is held in vain at both is lost."""
 _LONGEST_SECONDS = 300
 """For which a worker process waits for one run before it takes the next ring."""
 _ENOUGH_SECONDS = 120
@@ -185,8 +188,49 @@ def create_celery(settings: Settings | None = None) -> Celery:
             return 0
 
     app.task(run, name=TASK)
+    cast("Any", app.steps)["consumer"].add(Hearing)
     app.conf.beat_schedule = {
         name: {"task": TASK, "schedule": SWEEP_SECONDS, "args": (name,), "options": {"queue": queue, "expires": 60}}
         for name, queue in queues.items()
     }
     return app
+
+
+class Hearing(bootsteps.StartStopStep):
+    """A step of Celery's consumer that notices when a worker has gone deaf, and has it connect anew (F25).
+
+    Where the broker dies just as a worker says that a message is done, Celery logs that and goes on, and the message
+    counts as held for ever. Once as many are held as may be at a time, no more are fetched; then nothing is read from
+    the broker, and not even its death is noticed: the process lives, its log is silent, and all work waits.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._timer: Any = None
+        self._in_vain = 0
+
+    def start(self, parent: Any) -> None:
+        """Look now and then, as long as this connection lasts."""
+        self._in_vain = 0
+        self._timer = parent.timer.call_repeatedly(_LISTEN_SECONDS, self.look, (parent,))
+
+    def stop(self, parent: Any) -> None:
+        """Look no more."""
+        del parent
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def look(self, parent: Any) -> None:
+        """Compare what is held with what is worked on. Raises ConnectionResetError, as if the broker had hung up."""
+        before, self._in_vain = self._in_vain, held(parent) - len(cast("Any", state).reserved_requests)
+        if before > 0 and self._in_vain > 0:
+            log.warning("worker_deaf", held=self._in_vain)
+            raise ConnectionResetError("messages are held that nobody works on")
+
+
+def held(parent: Any) -> int:
+    """Messages that this worker has fetched and not yet said to be done, where we count them and not the broker."""
+    qos = getattr(parent.task_consumer.channel, "qos", None)
+    return qos.prefetch_count - qos.can_consume_max_estimate() if qos is not None and qos.prefetch_count else 0

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from billing.sandbox.embedded import die_with_parent
+from billing.sandbox.embedded import EmbeddedServerError, die_with_parent
 
 # Every child, and whatever it starts, carries this in its environment; so its strays can be told from strangers.
 MARK = "SANDBOX_CHILD_OF"
@@ -125,7 +126,10 @@ class Watcher:
             elif watch.again_at is None:
                 watch.again_at = now + watch.pause
             elif now >= watch.again_at:
-                watch.what.revive()
+                try:
+                    watch.what.revive()
+                except EmbeddedServerError as trouble:  # it died once more while it started
+                    sys.stderr.write(f"Not back yet: {trouble}\n")
                 watch.again_at, watch.up_since = None, now
                 watch.pause = min(watch.pause * 2, _LONGEST_PAUSE)
 

@@ -19,7 +19,7 @@ from billing.kernel.problems import CATALOGUE
 from billing.kernel.settings import Settings
 from billing.sandbox.valkey import EmbeddedValkey
 from billing.wiring import build
-from tests.routes.house import ADULT, NOWHERE, Api, opened, settings_of
+from tests.routes.house import ADULT, HOME, NOWHERE, Api, opened, settings_of
 from tests.routes.reading import problem
 
 
@@ -219,3 +219,16 @@ async def test_an_answer_to_the_app_backend_is_kept_by_no_cache(api: Api):
     for path in ("/v1/accounts/a1", "/v1/accounts/a1/pupils", "/v1/accounts/a1/export", "/v1/accounts/a1/notices"):
         answer = await api.ask("GET", path)
         assert answer.headers.get("cache-control", "") == "no-store", path
+
+
+async def test_links_come_from_the_settings_whatever_host_a_request_names_s36(api: Api):
+    await api.family()
+    evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example;proto=http"}
+    made = await api.told("POST", "/v1/accounts/a1/activation-links", {"pupils": ["p1"]}, headers=evil)
+    assert made["url"].startswith(f"{HOME}/activate/")
+    shown = await api.ask("GET", made["url"].removeprefix(HOME), scope=None, headers=evil)
+    refused = await api.ask("GET", "/v1/accounts/nobody", headers=evil)
+    assert (shown.status_code, refused.status_code) == (200, 404)
+    assert refused.json()["type"].startswith(f"{HOME}/problems/")
+    for answer in (shown, refused):
+        assert "evil" not in answer.text + str(dict(answer.headers))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from billing.kernel.settings import load
-from billing.sandbox.embedded import FolderLock
+from billing.sandbox.embedded import EmbeddedServerError, FolderLock
 from billing.sandbox.home import Home
 from billing.sandbox.processes import MARK, Child, Watcher, stop_all, stop_strays
 from billing.sandbox.run import run_sandbox
@@ -82,6 +82,33 @@ def test_a_child_that_dies_at_once_is_tried_ever_more_seldom(tmp_path: Path) -> 
     finally:
         stop_all([one])  # on a busy machine the last one is just beginning
     assert 3 <= one.log.read_text().count("up") <= 6
+
+
+def test_a_server_that_dies_again_while_it_starts_is_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    class Weak:
+        """Comes back at the second try."""
+
+        alive = False
+
+        def __init__(self) -> None:
+            self.tries = 0
+
+        def revive(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise EmbeddedServerError("killed")
+            self.alive = True
+
+    weak, watcher = Weak(), Watcher()
+    watcher.watch(weak)
+
+    def back() -> bool:
+        watcher.look()
+        return weak.alive
+
+    assert until(back)
+    assert weak.tries == 2
+    assert "killed" in capsys.readouterr().err
 
 
 def test_all_are_stopped_and_the_stubborn_are_killed(tmp_path: Path) -> None:
