@@ -21,6 +21,7 @@ from billing.kernel.db import Database
 from billing.kernel.keys import KeyRing
 from billing.kernel.limits import Limiter
 from billing.kernel.pages import Seller
+from billing.kernel.peers import Proxies
 from billing.kernel.settings import Settings
 from billing.kernel.web_pages import Site
 from billing.kernel.work import Doorbell, Work
@@ -87,6 +88,7 @@ def build(settings: Settings, doorbell: Doorbell | None = None, *, clock: Clock 
         secret=settings.secret_key.value,
         seller=seller,
         payment_origins=_payment_origins(settings),
+        proxies=Proxies(settings.trusted_proxies),
     )
     attendance = Attendance(settings.database_url.value) if settings.clock_file else None
     works = _works(settings, database, gateway, catalogue, site)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from billing.kernel.errors import BillingError
+from billing.kernel.peers import Proxies
 from billing.kernel.signing import BadSigningKeys, read_keys
 
 PREFIX = "BILLING_"
@@ -68,6 +69,7 @@ class Settings(Standing, frozen=True, kw_only=True):
     oidc_client_secret: Secret
     oidc_roles_claim: str = "roles"
     secret_key: Secret
+    trusted_proxies: str = ""
     sandbox_outside: str = ""
 
     @property
@@ -75,6 +77,12 @@ class Settings(Standing, frozen=True, kw_only=True):
         """The secrets valid now; two while one is being rolled."""
         return tuple(part.strip() for part in self.stripe_webhook_secrets.value.split(",") if part.strip())
 
+
+_BEGINNINGS = {
+    "database_url": (("postgresql",), "postgresql:// (PostgreSQL is the one database)"),
+    "broker_url": (("redis://", "rediss://", "amqp://", "amqps://"), "redis://, rediss://, amqp:// or amqps://"),
+    "smtp_url": (("smtp://", "smtps://"), "smtp:// or smtps://"),
+}
 
 Kind = TypeVar("Kind", bound=Standing)
 
@@ -130,15 +138,10 @@ def _is_stray(name: str) -> bool:
 def _sense(values: Mapping[str, Any]) -> list[str]:
     """What each value must be by itself, said by its name."""
     faults: list[str] = []
-    database = values.get("database_url")
-    if isinstance(database, Secret) and not database.value.startswith("postgresql"):
-        faults.append("BILLING_DATABASE_URL must begin with postgresql:// (PostgreSQL is the one database)")
-    broker = values.get("broker_url")
-    if isinstance(broker, Secret) and not broker.value.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
-        faults.append("BILLING_BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
-    smtp = values.get("smtp_url")
-    if isinstance(smtp, Secret) and not smtp.value.startswith(("smtp://", "smtps://")):
-        faults.append("BILLING_SMTP_URL must begin with smtp:// or smtps://")
+    for name, (starts, words) in _BEGINNINGS.items():
+        address = values.get(name)
+        if isinstance(address, Secret) and not address.value.startswith(starts):
+            faults.append(f"{PREFIX}{name.upper()} must begin with {words}")
     for name in ("public_url", "stripe_api_base", "oidc_issuer"):
         url = values.get(name)
         if isinstance(url, str) and not _is_safe(url):
@@ -152,6 +155,10 @@ def _sense(values: Mapping[str, Any]) -> list[str]:
     pace = values.get("mail_per_minute")
     if isinstance(pace, int) and pace < 1:
         faults.append("BILLING_MAIL_PER_MINUTE must be at least 1")
+    try:
+        Proxies(str(values.get("trusted_proxies", "")))
+    except ValueError as fault:
+        faults.append(f"BILLING_TRUSTED_PROXIES: {fault}")
     hooks = values.get("stripe_webhook_secrets")
     if isinstance(hooks, Secret) and not all(part.strip() for part in hooks.value.split(",")):
         faults.append("BILLING_STRIPE_WEBHOOK_SECRETS holds a blank secret")

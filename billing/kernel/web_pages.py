@@ -12,6 +12,7 @@ from litestar.response import Redirect
 
 from billing.kernel.limits import Limit
 from billing.kernel.pages import Seller, token_headers
+from billing.kernel.peers import NO_PROXIES, Proxies
 from billing.kernel.speech import LANGUAGES, Speech, choose, speak
 
 WRONG_LINKS = Limit("wrong_links", quota=100, window=timedelta(minutes=10))
@@ -22,12 +23,13 @@ Html = Response[str]
 
 class Site(msgspec.Struct, frozen=True):
     """What pages and links need to know of the place they run at: the one public address, the secret that links are
-    derived from, the seller, and the origins a form may lead to."""
+    derived from, the seller, the origins a form may lead to, and the proxies in front of it."""
 
     public_url: str
     secret: str
     seller: Seller
     payment_origins: tuple[str, ...]
+    proxies: Proxies = NO_PROXIES
 
 
 def speech_of(
@@ -62,7 +64,8 @@ async def wrong_link(request: Request[Any, Any, Any], site: Site, tell: Callable
     """The page that helps where a link is unknown, which is counted against the address that tried it, and against all;
     a known link never is counted, so that a school behind one address is not locked out (R39). Raises TooMany when
     either is spent."""
-    peer = request.client.host if request.client else "unknown"
+    client = request.client.host if request.client else "unknown"
+    peer = site.proxies.peer_of(client, request.headers.getall("x-forwarded-for", []))
     await request.app.state.limiter.take(WRONG_LINKS, peer)
     await request.app.state.limiter.take(ALL_WRONG_LINKS, "all")
     speech = speech_of(request)

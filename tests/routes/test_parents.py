@@ -218,7 +218,8 @@ async def test_a_thousand_wrong_links_are_429_and_a_valid_one_from_the_same_addr
 
     async def guess(number: int) -> int:
         where = ("/activate/", "/orders/", "/confirm/")[number % 3]
-        return (await api.ask("GET", f"{where}guess{number:028}", scope=None)).status_code
+        invented = {"x-forwarded-for": f"198.51.{number % 100}.{number // 100}"}  # the peer counts, not its words (S51)
+        return (await api.ask("GET", f"{where}guess{number:028}", scope=None, headers=invented)).status_code
 
     answers: list[int] = []
     for start in range(0, 1000, 20):
@@ -230,6 +231,22 @@ async def test_a_thousand_wrong_links_are_429_and_a_valid_one_from_the_same_addr
     assert (spent.status_code, spent.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(spent.headers["retry-after"]) >= 1
     assert (await api.ask("GET", path, scope=None)).status_code == 200
+
+
+@pytest.mark.slow
+async def test_behind_our_proxy_each_address_has_its_own_limit_and_no_invented_one_s51(
+    database_url: str, valkey: EmbeddedValkey, clock: FixedClock
+):
+    settings = settings_of(database_url, valkey.url(), TRUSTED_PROXIES="203.0.113.0/24")
+    async with opened(settings, clock, {}) as api:
+
+        async def guess(told: str) -> int:
+            answer = await api.ask("GET", f"/activate/{told:x>32}", scope=None, headers={"x-forwarded-for": told})
+            return answer.status_code
+
+        answers = [await guess(f"192.0.2.{number}, 198.51.100.7") for number in range(110)]
+        assert (set(answers[:100]), set(answers[105:])) == ({404}, {429})
+        assert await guess("198.51.100.7, 198.51.100.8") == 404
 
 
 @pytest.fixture
