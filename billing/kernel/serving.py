@@ -44,28 +44,30 @@ def settled(app: App) -> App:
 def undisturbed() -> None:
     """From now on, threads of this process that share a core let each other finish (sched(7), SCHED_BATCH). Else the
     thread that reads from the network breaks in on the one that answers with each question that comes, only to wait for
-    the interpreter's lock: a fifth of all that an answer costs. Where the system has no such policy, nothing changes.
+    the interpreter's lock: a fifth of all that an answer costs. Where the system has no such policy, or whoever runs us
+    has chosen another, nothing changes.
     """
     if sys.platform == "linux":
-        _schedule(os.SCHED_BATCH)
+        _reschedule(os.SCHED_OTHER, os.SCHED_BATCH)
 
 
 @contextmanager
 def interruptible() -> Generator[None]:
     """While the block runs, threads may break in on each other: for work that keeps the interpreter busy for so long
     that whoever reads from the network would starve beside it."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_BATCH:
         yield
         return
-    before = os.sched_getscheduler(0)
-    _schedule(os.SCHED_OTHER)
+    _reschedule(os.SCHED_BATCH, os.SCHED_OTHER)
     try:
         yield
     finally:
-        _schedule(before)
+        _reschedule(os.SCHED_OTHER, os.SCHED_BATCH)
 
 
-def _schedule(policy: int) -> None:
+def _reschedule(now: int, then: int) -> None:
+    """Give another policy to the threads that are under one."""
     for thread in Path("/proc/self/task").iterdir():
         with suppress(OSError):
-            os.sched_setscheduler(int(thread.name), policy, os.sched_param(0))
+            if os.sched_getscheduler(int(thread.name)) == now:
+                os.sched_setscheduler(int(thread.name), then, os.sched_param(0))
