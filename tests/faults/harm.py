@@ -21,9 +21,20 @@ import httpx2
 from tests.family import PASS_PRICE, Family
 from tests.hand import Hand
 from tests.living import Sandbox
+from tests.waiting import until
 
 LEASE = "PT10M"
 """Longer than any lease under which a dead worker held something."""
+
+_ALL, _FIRST, _BELOW = slice(None), slice(1), slice(1, None)
+_PROCESSES = {
+    "web": ("billing.cli serve", _ALL),
+    "worker": ("billing.cli worker", _FIRST),
+    "child": ("billing.cli worker", _BELOW),
+    "database": ("/postgres ", _FIRST),
+    "backend": ("/postgres ", _BELOW),
+    "broker": ("valkey-server", _ALL),
+}
 
 Harm = Callable[[Sandbox, random.Random], bool]
 """Does harm once, if there is anybody to be harmed; answers whether it was done."""
@@ -66,10 +77,7 @@ def harming(sandbox: Sandbox, seed: int, every: float, *harms: Harm) -> Generato
 def until_harmed(done: Sequence[Harm], many: int) -> None:
     """However quick the product was: the harm goes on for two seconds, and until it was done so often."""
     time.sleep(2)
-    deadline = time.monotonic() + 60
-    while len(done) < many:
-        assert time.monotonic() < deadline, done
-        time.sleep(0.1)
+    until(lambda: len(done) >= many, "there was nobody to be harmed")
 
 
 def pids_of(sandbox: Sandbox, name: str) -> list[int]:
@@ -78,12 +86,8 @@ def pids_of(sandbox: Sandbox, name: str) -> list[int]:
     `web` and all below it; `worker`, its main process, and `child`, one of its pool; `database`, PostgreSQL's first
     process, and `backend`, any other of them; `broker`.
     """
-    words = {"web": "billing.cli serve", "worker": "billing.cli worker", "child": "billing.cli worker",
-             "database": "/postgres ", "backend": "/postgres ", "broker": "valkey-server"}  # fmt: skip
-    found = sandbox.processes(words[name])
-    if name in {"worker", "database"}:
-        return found[:1]
-    return found[1:] if name in {"child", "backend"} else found
+    word, which = _PROCESSES[name]
+    return sandbox.processes(word)[which]
 
 
 def persistently(call: Callable[[], httpx2.Response], good: Sequence[int], seconds: float = 60) -> httpx2.Response:
@@ -116,10 +120,7 @@ def come_back(hand: Hand) -> None:
 def workers_work(hand: Hand) -> None:
     """Nobody pulls a string: a ring of the commit, or the next one of beat, brings a letter."""
     family = hand.register("samo", email_confirmed=False)
-    deadline = time.monotonic() + 120
-    while not hand.letters(family.email):
-        assert time.monotonic() < deadline, "no worker works any more"
-        time.sleep(0.2)
+    until(lambda: bool(hand.letters(family.email)), "no worker works any more", 120)
 
 
 def setting(sandbox: Sandbox, name: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from tests.faults.harm import asked_of_database, failures
 from tests.hand import Hand
 from tests.living import Sandbox
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -58,10 +59,7 @@ def test_f19_a_thousand_callers_hang_up_at_any_moment(hand: Hand, sandbox: Sandb
     before = failures(sandbox)
     with ThreadPoolExecutor(16) as callers:
         list(callers.map(partial(hang_up, sandbox.port, requests), range(TIMES)))
-    deadline = time.monotonic() + 20
-    while left := asked_of_database(sandbox, _LEFT):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
+    until(lambda: asked_of_database(sandbox, _LEFT) == [], "something is left for ever", 20)
     assert failures(sandbox) == before
     assert hand.open("/readyz").status_code == 200
     assert hand.allows(family) == (True, "trial")

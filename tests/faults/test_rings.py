@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from kombu.messaging import Producer
 from tests.faults.harm import pids_of, setting, workers_work
 from tests.hand import Hand
 from tests.living import Sandbox
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -57,7 +56,7 @@ def test_s71_s72_f24_forged_and_doubled_messages_can_at_most_ring(hand: Hand, sa
             for message in [*forged(mark), *rings]:
                 producer.publish(**message, routing_key=queue, exchange="", retry=False)
     with redis.Redis.from_url(setting(sandbox, "BILLING_BROKER_URL")) as held:
-        until(lambda: not any(held.llen(queue) for queue in QUEUES))
+        until(lambda: not any(held.llen(queue) for queue in QUEUES), "messages lie there")
     workers_work(hand)
     assert pids_of(sandbox, "worker") == main
     assert not mark.exists()
@@ -65,21 +64,21 @@ def test_s71_s72_f24_forged_and_doubled_messages_can_at_most_ring(hand: Hand, sa
 
 def test_f11_workers_that_live_and_do_nothing_are_told_of_by_what_waits(hand: Hand, sandbox: Sandbox) -> None:
     hand.drain()
-    until(lambda: not waiting(hand))
+    until(lambda: not waiting(hand), "there is always something to do", 90)
     workers = [*pids_of(sandbox, "worker"), *pids_of(sandbox, "child")]
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
         hand.register("zamrozone", email_confirmed=False)
-        until(lambda: max(waiting(hand).values(), default=0) > 2)
+        until(lambda: max(waiting(hand).values(), default=0) > 2, "nobody is told", 90)
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
-    until(lambda: not waiting(hand))
+    until(lambda: not waiting(hand), "they do not go on", 90)
 
 
 def test_f09_beat_keeps_nothing_that_could_be_lost(sandbox: Sandbox) -> None:
-    (beat,) = (pid for pid in sandbox.processes("billing.cli beat"))
+    (beat,) = sandbox.processes("billing.cli beat")
     names = [path for path in sandbox.folder.rglob("*") if "celerybeat" in path.name]
     held = [str(path.readlink()) for path in Path(f"/proc/{beat}/fd").iterdir()]
     assert names == []
@@ -89,11 +88,3 @@ def test_f09_beat_keeps_nothing_that_could_be_lost(sandbox: Sandbox) -> None:
 def waiting(hand: Hand) -> dict[str, float]:
     """Seconds that the oldest due piece of each kind of work has waited."""
     return hand.open("/readyz").json()["oldest_due"]
-
-
-def until(so: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

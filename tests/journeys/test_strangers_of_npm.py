@@ -4,20 +4,21 @@ web's holds all flags and polls. Each is talked to by a small program, in the fo
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.family import ADD_ONS, Family
 from tests.hand import Hand
 from tests.living import Sandbox
 from tests.npm import Program, needs_npm, program
+from tests.waiting import until
 
 pytestmark = needs_npm
 
 POLLS_EVERY = 200
 """Milliseconds."""
-PATIENCE = 15.0
-"""Seconds until a poll must have brought what it should: many polls, for a machine that is shared."""
+eventually = partial(until, never="no poll has brought it", seconds=15)
+"""A poll must have brought what it should: time for many of them, on a machine that is shared."""
 BULK = "/ofrep/v1/evaluate/flags"
 
 
@@ -116,13 +117,6 @@ class Web:
         before = self.answers()
         eventually(lambda: self.answers()[304] >= before[304] + 2)
         assert self.answers()[200] == before[200]
-
-
-def eventually(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "no poll has brought it"
-        time.sleep(0.1)
 
 
 def test_the_web_provider_holds_all_flags_polls_and_takes_over_changes(hand: Hand, key: str, sandbox: Sandbox):

@@ -1,33 +1,16 @@
 """Units of work, and the connections they go over."""
 
-import asyncio
 import socket
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from billing.kernel.db import Database
-
-
-async def carried(asking: asyncio.StreamReader, answering: asyncio.StreamWriter) -> None:
-    while data := await asking.read(65536):
-        answering.write(data)
-        await answering.drain()
-    answering.close()
+from tests.wire import over_tcp
 
 
 async def test_f15_a_server_that_vanishes_without_a_word_is_noticed_by_the_system(database_url: str) -> None:
-    place = make_url(database_url)
-    door = f"{place.query['host']}/.s.PGSQL.5432"
-
-    async def serve(theirs: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        ours, there = await asyncio.open_unix_connection(door)
-        await asyncio.gather(carried(theirs, there), carried(ours, back))
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        far = place.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+    async with over_tcp(database_url) as far:
         for url, is_far in ((far, True), (database_url, False)):
             database = Database(url)
             async with database.engine.connect() as link:

@@ -15,7 +15,7 @@ import pytest
 from billing.kernel.settings import load
 from billing.sandbox.embedded import EmbeddedServerError, FolderLock
 from billing.sandbox.home import Home
-from billing.sandbox.processes import MARK, Child, Watcher, stop_all, stop_strays
+from billing.sandbox.processes import MARK, Child, Watched, Watcher, stop_all, stop_strays
 from billing.sandbox.run import run_sandbox
 
 PROJECT = Path(__file__).parents[2]
@@ -32,6 +32,12 @@ def until(holds: Callable[[], bool], seconds: float = 15) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
     return holds()
+
+
+def looked(watcher: Watcher, at: Watched) -> bool:
+    """Whether it is alive after a look of the watcher's."""
+    watcher.look()
+    return at.alive
 
 
 def child(folder: Path, argv: list[str], name: str = "child") -> Child:
@@ -58,11 +64,7 @@ def test_a_killed_child_is_brought_back_and_its_words_are_kept(tmp_path: Path) -
         assert until(lambda: not one.alive)
         assert one.exit_code == -signal.SIGKILL
 
-        def back() -> bool:
-            watcher.look()
-            return one.alive
-
-        assert until(back)
+        assert until(lambda: looked(watcher, one))
         assert one.pid != first
         assert until(lambda: one.log.read_text().count("up") == 2)
     finally:
@@ -101,12 +103,7 @@ def test_a_server_that_dies_again_while_it_starts_is_tried_again(capsys: pytest.
 
     weak, watcher = Weak(), Watcher()
     watcher.watch(weak)
-
-    def back() -> bool:
-        watcher.look()
-        return weak.alive
-
-    assert until(back)
+    assert until(lambda: looked(watcher, weak))
     assert weak.tries == 2
     assert "killed" in capsys.readouterr().err
 

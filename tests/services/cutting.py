@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Literal
 
@@ -15,8 +16,11 @@ from billing.payments.facts import ProviderUnknown
 from billing.payments.gateway import Gateway
 from billing.wiring import _works
 from tests.services.house import House, settings
+from tests.wire import Look, over_tcp
 
 When = Literal["before", "after"]
+_COMMIT = b"COMMIT;\0"
+"""How asyncpg ends a transaction, in one message of its own."""
 
 
 class LostAnswer(ProviderUnknown, DeliveryUnknown):
@@ -122,12 +126,37 @@ async def cutting(house: House, cut: Cut) -> AsyncGenerator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def cut_wire(house: House, cut: Cut) -> AsyncGenerator[Database]:
+    """The same tables over a wire that breaks at a COMMIT: it never arrives, or it is done and nobody hears of it."""
+    url = house.database.engine.url.render_as_string(hide_password=False)
+    async with over_tcp(url, partial(_looks, cut), LostAnswer) as far:
+        database = Database(far)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+def _looks(cut: Cut) -> tuple[Look, Look]:
+    numbers = list[int]()
+
+    def asked(piece: bytes) -> None:
+        if piece.endswith(_COMMIT):
+            numbers.append(cut.before("wire.commit"))
+
+    def answered(_: bytes) -> None:
+        if numbers:
+            cut.after(numbers.pop(), "wire.commit")
+
+    return asked, answered
+
+
 class Fragile:
     """A house whose workers and web requests run on parts that break; time, people and Stripe are sound."""
 
     def __init__(self, house: House, cut: Cut, database: Database) -> None:
         services = house.services
-        self.house = house
         self.database = database
         gateway: Any = CuttingGateway(services.gateway, cut)
         self.gateway: Gateway = gateway

@@ -22,16 +22,18 @@ from billing.kernel.db import Database
 from billing.kernel.errors import BillingError
 from billing.sandbox.postgres import EmbeddedPostgres
 from tests.services.again import Beginning, begin
-from tests.services.cutting import Cut, Died, Fragile, LostAnswer, When, cutting, sound
+from tests.services.cutting import Cut, Died, Fragile, LostAnswer, When, cut_wire, cutting, sound
 from tests.services.house import House
 from tests.services.invariants import check
-from tests.services.wire import wired
 
 TELLING = at_hour(date(2026, 9, 21), 8)
 MOST_TRIES = 12
 
-
 Breaking = Callable[[House, Cut], AbstractAsyncContextManager[Database]]
+"""The database on which the story is lived, and which the cut may break."""
+
+either_way = pytest.mark.parametrize("when", ["before", "after"])
+"""Broken before it is done, or after."""
 
 
 async def prepare(house: House) -> None:
@@ -115,7 +117,7 @@ async def every_point(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("when", ["before", "after"])
+@either_way
 async def test_i14_i15_i18_an_answer_lost_at_any_call_changes_nothing_in_the_end(
     beginning: Beginning, when: When
 ) -> None:
@@ -124,7 +126,7 @@ async def test_i14_i15_i18_an_answer_lost_at_any_call_changes_nothing_in_the_end
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("when", ["before", "after"])
+@either_way
 async def test_f01_f03_i22_a_process_that_dies_at_any_call_or_commit_changes_nothing_in_the_end(
     beginning: Beginning, when: When
 ) -> None:
@@ -133,16 +135,16 @@ async def test_f01_f03_i22_a_process_that_dies_at_any_call_or_commit_changes_not
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("when", ["before", "after"])
+@either_way
 async def test_f14_i22_a_commit_whose_answer_is_lost_is_done_or_not_and_never_twice(
     beginning: Beginning, when: When
 ) -> None:
-    assert await every_point(beginning, when, LostAnswer, wired, step=1 if when == "after" else 5) >= 30
+    assert await every_point(beginning, when, LostAnswer, cut_wire, step=1 if when == "after" else 5) >= 30
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("when", ["before", "after"])
+@either_way
 async def test_f01_f03_i02_so_it_is_where_the_looks_of_every_night_go_on_beside(
     beginning: Beginning, when: When
 ) -> None:
