@@ -169,6 +169,3 @@ main.add_command(parked)
 main.add_command(retry)
 main.add_command(reconcile)
 main.add_command(import_group)
-
-if __name__ == "__main__":
-    main()

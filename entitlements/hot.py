@@ -7,7 +7,7 @@ process. Whatever is wrong with a question is told by the typed route alone; it 
 and that the database did not answer, so that nothing is counted and nobody waited for twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
@@ -58,11 +58,12 @@ class HotDoor:
         self._key_ring = means.key_ring
         self._limiter = means.limiter
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Answer, or pass on."""
-        if scope["type"] != "http" or scope["method"] not in _METHODS:
-            await self._app(scope, receive, send)
-            return
+        is_asking = scope["type"] == "http" and scope["method"] in _METHODS
+        return (self._answer if is_asking else self._app)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
         started = perf_counter()
         heard = heard_in(scope["headers"], _HEARD)
         asked = None if heard is None else self._asked(scope, heard)

@@ -64,7 +64,7 @@ class Sandbox:
         """Starts it and waits until it says that it is ready."""
         told = self.folder / "told.txt"
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("BILLING_", "PYTEST_"))}
-        command = [sys.executable, "-m", "billing.cli", "sandbox", "--data-dir", str(self.folder)]
+        command = [sys.executable, "-m", "billing", "sandbox", "--data-dir", str(self.folder)]
         with told.open("wb") as out:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self.port)],

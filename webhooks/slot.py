@@ -2,6 +2,7 @@
 else is passed on untouched to the typed route, which answers the same, by test, and alone tells what is wrong.
 """
 
+from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any, Final
 
@@ -26,11 +27,12 @@ class LetterSlot:
         self._app = app
         self._mail_room = mail_room
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Any) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Any) -> Awaitable[None]:
         """Keep the event and say yes, or pass on what was read of the request."""
-        if scope["type"] != "http" or scope["path"] != ROUTE or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
+        is_letter = scope["type"] == "http" and scope["path"] == ROUTE and scope["method"] == "POST"
+        return (self._take if is_letter else self._app)(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Any) -> None:
         started = perf_counter()
         headers = dict(scope["headers"])
         read: list[Message] = []

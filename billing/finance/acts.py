@@ -60,6 +60,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """An act about an order: its fields, how they are read, and what is done with them."""
 
     title: str
+    takes_money: bool = False
+    """Whether it is offered only where something of the order may still go back."""
     fields: tuple[Field, ...]
     read: Callable[[Form, datetime], Given]
     do: Callable[[AsyncSession, str, Given, Desk, datetime], Awaitable[str]]
@@ -120,6 +122,7 @@ ACTS: Final[Mapping[str, Act]] = {
     ),
     "refund": Act(
         title="give_money_back",
+        takes_money=True,
         fields=(
             Field(name="amount", label="amount_zl", hint="amount_hint"),
             Field(name="reason", label="reason", kind="choice", codes=STAFF_REASONS),

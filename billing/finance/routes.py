@@ -27,6 +27,7 @@ from billing.kernel.errors import NotFound
 from billing.kernel.ids import REF_PATTERN, parse
 from billing.kernel.web import AnyRequest
 from billing.kernel.web_pages import go
+from billing.withdrawals import disputed_money
 from entitlements.facts import Facts
 from entitlements.features import FeatureList
 
@@ -138,7 +139,8 @@ async def show_order(
     note_view(session, staff_of(request), seen.name, at, account=seen.order.account)
     vat = seen.order.vat_in(seen.order.total)
     may_act = rules.may(staff_of(request).role, "POST", "/finance/orders/{order}/{act}")
-    acts = [(name, act.title) for name, act in ACTS.items()] if may_act else []
+    kept = await disputed_money.kept(session, seen.name)
+    acts = [(name, act.title) for name, act in ACTS.items() if may_act and (kept > 0 or not act.takes_money)]
     matters = await cases.cases_about(session, seen.name, at)
     frame = frame_of(request)
     names = {feature.key: feature.names.in_(frame.tongue) for feature in catalogue.features}

@@ -75,6 +75,7 @@ ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
         "For declarations that came by letter, e-mail or telephone. The day of sending counts.",
     ),
     "give_money_back": ("Zwróć pieniądze", "Give money back"),
+    "still_kept": ("Można jeszcze oddać", "May still go back"),
     "give_money_back_hint": (
         "Zwrot części zostawia dostęp, zwrot całości go kończy. Powyżej limitu zatwierdza druga osoba.",
         "A part refund keeps the right, a full one ends it. Above the limit a second person approves.",
@@ -92,7 +93,6 @@ ACT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "amount_zl": ("Kwota w zł", "Amount in PLN"),
     "amount_hint": ("Na przykład 44,99", "For example 44.99"),
     "complaint_text": ("Treść reklamacji", "What is complained about"),
-    "save": ("Zapisz", "Save"),
     "back_to_order": ("Wróć do zamówienia", "Back to the order"),
     "back_to_form": ("Wróć do formularza", "Back to the form"),
     "back_to_cases": ("Wróć do spraw", "Back to the cases"),

@@ -52,7 +52,7 @@ def _run(home: Home, over: threading.Event, stack: ExitStack) -> int:
     watcher = Watcher()
     environment = _start_servers(home, watcher, stack)
     _say("Bringing the database up to date …")
-    _tool(home, environment, "billing.cli", "migrate")
+    _tool(home, environment, "billing", "migrate")
     children = _start_children(home, environment, stack)
     _await_ready(home, children, over)
     if home.api_key() is None:
@@ -101,9 +101,9 @@ def _start_children(home: Home, environment: dict[str, str], stack: ExitStack) -
     http, smtp = (environment[name].rpartition(":")[2] for name in ("BILLING_SANDBOX_OUTSIDE", "BILLING_SMTP_URL"))
     commands = {
         "outside": home.command("billing.sandbox.outside_process", str(home.folder), str(home.port), http, smtp),
-        "web": home.command("billing.cli", "serve", "--host", "127.0.0.1", "--port", str(home.port)),
-        "worker": home.command("billing.cli", "worker"),
-        "beat": home.command("billing.cli", "beat"),
+        "web": home.command("billing", "serve", "--host", "127.0.0.1", "--port", str(home.port)),
+        "worker": home.command("billing", "worker"),
+        "beat": home.command("billing", "beat"),
     }
     children = [Child(name, argv, environment, home.logs) for name, argv in commands.items()]
     stack.callback(stop_strays, str(home.folder))

@@ -11,7 +11,7 @@ from billing.sandbox.postgres import SUPERUSER
 from tests.benchmarks.answering import say
 from tests.benchmarks.contenders import FLOOR, HOT, Contender, Where, asking, of_name, one
 from tests.benchmarks.load import Open, answer_of, open_loop
-from tests.benchmarks.place import Place, Row, Server, granian
+from tests.benchmarks.place import Place, Row, Server, ours
 from tests.benchmarks.servers import patiently
 
 MOST_AT_ONCE = 100_000
@@ -69,8 +69,7 @@ def _cold(place: Place, servers: dict[Where, Server], seconds: float) -> list[Ro
     """Asked from its first moment on: by the database at first, then by its own snapshot."""
     folder = Path("/dev/shm") / f"bench-{time.monotonic_ns()}"  # a name of its own, gone with its process
     floor = _asked(place, servers, FLOOR, 1000, seconds)
-    argv = granian("entitlements.app:create", factory=True)
-    with place.serving(argv, place.environment(BILLING_SNAPSHOT=str(folder))) as fresh:
+    with place.serving(ours("entitlements"), place.environment(BILLING_SNAPSHOT=str(folder))) as fresh:
         patiently(fresh, one(place.keys[0], 1))
         window = open_loop(fresh.port, asking(of_name(HOT), place.keys), place.accounts, 1000, seconds)
     return [_row("a process that starts, at 1,000/s from its first answer", window, floor)]

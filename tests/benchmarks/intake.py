@@ -13,7 +13,7 @@ from billing.migrations.run import upgrade
 from billing.payments.facts import API_VERSION
 from billing.sandbox.postgres import SUPERUSER
 from tests.benchmarks.load import Open, closed_loop, open_loop
-from tests.benchmarks.place import Place, Row, Server, cpu_seconds, granian, used
+from tests.benchmarks.place import Place, Row, Server, cpu_seconds, granian, ours, used
 from webhooks.signature import sign
 
 DATABASE = "bench_intake"
@@ -22,10 +22,10 @@ CONNECTIONS = 32
 BURST, BURST_SECONDS = 1000, 60
 """Events a second of a burst, and how long it lasts."""
 OURS, FLOOR, TUTORIAL = "ours: proved, kept, answered", "floor: proved, nothing kept", "construct_event and ORM"
-_TARGETS = {
-    FLOOR: ("tests.benchmarks.intake_apps:floor", False),
-    OURS: ("billing.app:create", True),
-    TUTORIAL: ("tests.benchmarks.intake_apps:tutorial", False),
+_SERVERS = {
+    FLOOR: granian("tests.benchmarks.intake_apps:floor"),
+    OURS: ours(),
+    TUTORIAL: granian("tests.benchmarks.intake_apps:tutorial"),
 }
 _ITEM = {
     "id": "si_1", "object": "subscription_item", "created": 1788249600, "current_period_end": 1790841600,
@@ -56,8 +56,7 @@ async def rows(place: Place) -> list[Row]:
     try:
         with ExitStack() as stack:
             servers: dict[str, Server] = {
-                name: stack.enter_context(place.serving(granian(target, factory=is_factory), given))
-                for name, (target, is_factory) in _TARGETS.items()
+                name: stack.enter_context(place.serving(argv, given)) for name, argv in _SERVERS.items()
             }
             ask = _asking()
             for name, server in servers.items():

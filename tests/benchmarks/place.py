@@ -76,7 +76,7 @@ class Place:
     def environment(self, database: str = "bench", **more: str) -> dict[str, str]:
         """The product's settings here."""
         told = {"BILLING_DATABASE_URL": self.postgres.url(database), "BILLING_BROKER_URL": self.valkey.url()}
-        return {**os.environ, **PLACE, **told, **more}
+        return {**os.environ, **PLACE, "BILLING_WEB_WORKERS": "1", **told, **more}
 
     @contextmanager
     def serving(self, argv: list[str], environment: dict[str, str] | None = None) -> Generator[Server]:
@@ -114,11 +114,15 @@ class Place:
         raise RuntimeError(f"a server did not start: {log[-2000:]}")
 
 
-def granian(target: str, *, factory: bool = False) -> list[str]:
-    """One worker, as the product is served."""
-    return [sys.executable, "-m", "granian", target, *(["--factory"] if factory else []), "--host", "127.0.0.1",
-            "--port", "{port}", "--workers", "1", "--interface", "asgi", "--no-ws", "--loop", "uvloop", "--log-level",
-            "error"]  # fmt: skip
+def ours(module: str = "billing") -> list[str]:
+    """The product, or the desk alone, started as it is in earnest."""
+    return [sys.executable, "-m", module, *(["serve"] if module == "billing" else []), "--port", "{port}"]
+
+
+def granian(target: str) -> list[str]:
+    """Another application, on the server that serves ours."""
+    return [sys.executable, "-m", "granian", target, "--host", "127.0.0.1", "--port", "{port}", "--workers", "1",
+            "--interface", "asgi", "--no-ws", "--loop", "uvloop", "--log-level", "error"]  # fmt: skip
 
 
 def free_port() -> int:

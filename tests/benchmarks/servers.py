@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey
 from billing.kernel.settings import PREFIX, Standing
 from tests.benchmarks.contenders import Where, batch, one
 from tests.benchmarks.load import Wrong, answer_of
-from tests.benchmarks.place import Place, Server, granian
+from tests.benchmarks.place import Place, Server, granian, ours
 from tests.benchmarks.seed import PEER, PEER_PYTHON, peer_environment
 
 PATIENCE = 120
@@ -20,7 +20,7 @@ def start(place: Place, stack: ExitStack, wanted: set[Where]) -> dict[Where, Ser
     """Start the servers that are wanted, the product always; the floors are told what the product answers."""
     product = place.environment(BILLING_SIGNING_KEYS=_signing_keys(), BILLING_METRICS_PUBLIC="true")
     servers: dict[Where, Server] = {}
-    servers["product"] = stack.enter_context(place.serving(granian("billing.app:create", factory=True), product))
+    servers["product"] = stack.enter_context(place.serving(ours(), product))
     answers = place.folder / "answers"
     answers.mkdir(exist_ok=True)
     for name, asked in (("one", one), ("full", batch("full")), ("compact", batch("compact"))):
@@ -29,11 +29,8 @@ def start(place: Place, stack: ExitStack, wanted: set[Where]) -> dict[Where, Ser
     ways: dict[Where, tuple[list[str], dict[str, str]]] = {
         "floor": (granian("tests.benchmarks.floor:app"), floor),
         "undisturbed": (granian("tests.benchmarks.floor:app"), {**floor, "BENCH_UNDISTURBED": "1"}),
-        "desk": (granian("entitlements.app:create", factory=True), _standing(product)),
-        "small": (
-            granian("entitlements.app:create", factory=True),
-            {**_standing(product), "BILLING_DATABASE_URL": place.postgres.url("small")},
-        ),
+        "desk": (ours("entitlements"), _standing(product)),
+        "small": (ours("entitlements"), {**_standing(product), "BILLING_DATABASE_URL": place.postgres.url("small")}),
         "naive": (granian("tests.benchmarks.naive:app"), product),
         "peer": (_gunicorn(), peer_environment(place)),
     }

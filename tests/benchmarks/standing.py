@@ -11,7 +11,7 @@ from billing.kernel.db import Database
 from entitlements.snapshot.place import folder_for
 from tests.benchmarks.answering import say
 from tests.benchmarks.contenders import Where, one
-from tests.benchmarks.place import Place, Row, Server, cpu_seconds, granian, memory, used
+from tests.benchmarks.place import Place, Row, Server, cpu_seconds, memory, ours, used
 from tests.benchmarks.servers import patiently
 
 PATIENCE = 300
@@ -57,8 +57,8 @@ def rows(place: Place, servers: dict[Where, Server]) -> list[Row]:
             told.append(Row(f"one worker: {where}", None, figures))
     told.append(_longest_pause(place))
     told += [
-        _start(place, "billing.app:create", "the product"),
-        _start(place, "entitlements.app:create", "the desk alone"),
+        _start(place, "billing", "the product"),
+        _start(place, "entitlements", "the desk alone"),
     ]
     say("memory and start")
     return told
@@ -80,12 +80,12 @@ def _of_ended(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _start(place: Place, target: str, name: str) -> Row:
+def _start(place: Place, module: str, name: str) -> Row:
     folder = Path("/dev/shm") / f"bench-{time.monotonic_ns()}"
     began = time.monotonic()
     stores, ended = cpu_seconds(place.postgres.pid), _of_ended(place.postgres.pid)
     environment = place.environment(BILLING_SNAPSHOT=str(folder))
-    with place.serving(granian(target, factory=True), environment) as server:
+    with place.serving(ours(module), environment) as server:
         patiently(server, one(place.keys[0], 1))
         answered = time.monotonic() - began
         while not is_loaded(folder) and time.monotonic() < began + PATIENCE:

@@ -54,7 +54,7 @@ def process(*argv: str, **environment: str | None) -> Ran:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BILLING_")}
     given = clean | {name: value for name, value in whole(environment).items() if value is not None}
     done = subprocess.run(
-        [sys.executable, "-m", "billing.cli", *argv],
+        [sys.executable, "-m", "billing", *argv],
         cwd=ROOT,
         env=given,
         capture_output=True,

@@ -172,7 +172,7 @@ def test_it_needs_no_secret_but_its_own_and_names_every_fault() -> None:
     """Exit 78, as the whole tool does; a Stripe key is neither needed nor read."""
     wrong = _environment("mysql://localhost") | {"BILLING_POOL_SIZE": "many", "BILLING_STRIPE_API_KEY": "whatever"}
     told = subprocess.run(
-        [sys.executable, "-m", "billing.cli", "serve", "--only", "entitlements", "--port", "1"],
+        [sys.executable, "-m", "billing", "serve", "--only", "entitlements", "--port", "1"],
         cwd=ROOT, env=_bare() | wrong, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert told.returncode == 78, told.stderr

@@ -28,9 +28,9 @@ LEASE = "PT10M"
 
 _ALL, _FIRST, _BELOW = slice(None), slice(1), slice(1, None)
 _PROCESSES = {
-    "web": ("billing.cli serve", _ALL),
-    "worker": ("billing.cli worker", _FIRST),
-    "child": ("billing.cli worker", _BELOW),
+    "web": ("-m billing serve", _ALL),
+    "worker": ("-m billing worker", _FIRST),
+    "child": ("-m billing worker", _BELOW),
     "database": ("/postgres ", _FIRST),
     "backend": ("/postgres ", _BELOW),
     "broker": ("valkey-server", _ALL),
@@ -125,7 +125,7 @@ def workers_work(hand: Hand) -> None:
 
 def setting(sandbox: Sandbox, name: str) -> str:
     """What the product's processes are told in this sandbox."""
-    environ = Path(f"/proc/{sandbox.processes('billing.cli beat')[0]}/environ").read_bytes().split(b"\0")
+    environ = Path(f"/proc/{sandbox.processes('-m billing beat')[0]}/environ").read_bytes().split(b"\0")
     return next(line for line in environ if line.startswith(name.encode() + b"=")).decode().partition("=")[2]
 
 

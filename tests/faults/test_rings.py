@@ -78,7 +78,7 @@ def test_f11_workers_that_live_and_do_nothing_are_told_of_by_what_waits(hand: Ha
 
 
 def test_f09_beat_keeps_nothing_that_could_be_lost(sandbox: Sandbox) -> None:
-    (beat,) = sandbox.processes("billing.cli beat")
+    (beat,) = sandbox.processes("-m billing beat")
     names = [path for path in sandbox.folder.rglob("*") if "celerybeat" in path.name]
     held = [str(path.readlink()) for path in Path(f"/proc/{beat}/fd").iterdir()]
     assert names == []

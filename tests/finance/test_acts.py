@@ -196,3 +196,14 @@ async def test_r81_a_withdrawal_sent_too_late_ends_nothing_and_goodwill_may_stil
     kind = await send(clerk, path, amount="20,00", reason="non_conformity", why="na prośbę rodzica")
     assert kind.status_code == 303
     assert (2000, "non_conformity", "staff:s-finance") in await table(database, FRESH)
+
+
+async def test_money_is_offered_back_only_while_something_is_kept(clerk: httpx2.AsyncClient, world: World) -> None:
+    order = f"/finance/orders/{world.order}"
+    assert f'href="{order}/refund"' in (await clerk.get(order)).text
+    assert "24,99\xa0zł" in (await clerk.get(f"{order}/refund")).text, "paid 44,99: 10,00 went back, 10,00 is owed"
+    form = {"amount": "24,99", "reason": "non_conformity", "why": "całość"}
+    assert (await send(clerk, f"{order}/refund", **form)).status_code == 303
+    page = (await clerk.get(order)).text
+    assert f'href="{order}/refund"' not in page
+    assert f'href="{order}/complaint"' in page

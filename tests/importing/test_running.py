@@ -118,7 +118,7 @@ def imported(database_url: str, path: Path) -> subprocess.Popen[bytes]:
     """The tool as a process of its own, under way."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BILLING_")}
     given = clean | {name: value for name, value in whole({"DATABASE_URL": database_url}).items() if value is not None}
-    argv = [sys.executable, "-m", "billing.cli", "import", "accounts", str(path)]
+    argv = [sys.executable, "-m", "billing", "import", "accounts", str(path)]
     return subprocess.Popen(argv, cwd=ROOT, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -1,7 +1,11 @@
 """A web process as it is once its application stands."""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
+
+from tests.waiting import until
 
 CODE = """
 import gc, os, threading
@@ -33,3 +37,22 @@ print(found == [usual, batch, usual, batch], chosen == os.SCHED_IDLE, gc.get_fre
 def test_threads_let_each_other_finish_but_in_long_work_and_garbage_is_not_looked_for_in_what_stays() -> None:
     told = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "True", "True"]
+
+
+SLOW = """
+import pathlib, time
+
+def create():
+    pathlib.Path("begun").touch()
+    time.sleep(60)
+"""
+
+
+def test_a_process_that_is_asked_to_stop_while_its_application_is_made_ends_at_once(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    code = "from billing.kernel.serving import serve; serve('slow:create', '127.0.0.1', 0, 1)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        until((tmp_path / "begun").exists, "nothing was begun")
+        server.send_signal(signal.SIGTERM)
+        assert "refused to gracefully stop" not in server.communicate()[0]
+        assert server.returncode == 0

@@ -127,7 +127,7 @@ def test_a_fault_in_a_secret_does_not_say_the_secret(name: str) -> None:
 def _billing(*arguments: str, **given: str) -> "subprocess.CompletedProcess[str]":
     bare = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return subprocess.run(
-        [sys.executable, "-m", "billing.cli", *arguments], env=bare | given, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "billing", *arguments], env=bare | given, capture_output=True, text=True, check=False
     )
 
 

@@ -57,7 +57,7 @@ async def test_what_is_served_is_what_is_built(api: Api, described: dict[str, An
 
 @pytest.mark.slow
 def test_the_tool_prints_it_byte_for_byte_as_committed():
-    argv = [sys.executable, "-m", "billing.cli", "openapi"]
+    argv = [sys.executable, "-m", "billing", "openapi"]
     told = subprocess.run(argv, cwd=ROOT, capture_output=True, check=True, timeout=60)
     assert told.stdout == (ROOT / "openapi.json").read_bytes()
 

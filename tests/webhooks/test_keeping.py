@@ -164,7 +164,7 @@ def served(database_url: str) -> Generator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
     given = {**PLACE, "BILLING_DATABASE_URL": database_url, "BILLING_BROKER_URL": "redis://127.0.0.1:9/0",
              "BILLING_STRIPE_WEBHOOK_SECRETS": SECRETS[0]}  # fmt: skip
-    argv = [sys.executable, "-m", "billing.cli", "serve", "--port", str(port)]
+    argv = [sys.executable, "-m", "billing", "serve", "--port", str(port)]
     process = subprocess.Popen(
         argv, cwd=ROOT, env={**os.environ, **given}, stdout=-3, stderr=-3, start_new_session=True
     )

@@ -13,6 +13,7 @@ from billing.cases.tables import CaseRow
 from billing.checkout.tables import OrderRow
 from billing.kernel.audit import AuditRow
 from billing.kernel.ids import public
+from billing.withdrawals import disputed_money
 
 
 class CaseSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +46,18 @@ class OrderHead(msgspec.Struct, frozen=True):
     name: str
     number: int
     total: int
+    kept: int
+    """What of it may still go back."""
     paid_at: datetime | None
 
 
 async def order_head(session: AsyncSession, key: UUID) -> OrderHead | None:
     """The head of an order."""
     row = await session.get(OrderRow, key)
-    return None if row is None else OrderHead(public("ord", row.id), row.number, row.total, row.paid_at)
+    if row is None:
+        return None
+    name = public("ord", row.id)
+    return OrderHead(name, row.number, row.total, max(0, await disputed_money.kept(session, name)), row.paid_at)
 
 
 def seen(row: CaseRow, at: datetime) -> CaseSeen:
