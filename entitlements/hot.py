@@ -22,7 +22,7 @@ from billing.kernel.limits import ASK
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
 from entitlements import answers
 from entitlements.answers import Sealed
-from entitlements.decision import Free, decide_by_facts, free_decision, free_reason
+from entitlements.decision import Free, decide_by_facts, free_decision, free_reason, yes_by
 from entitlements.facts import AccountFacts
 from entitlements.means import Means
 from entitlements.questions import Question, plain
@@ -102,11 +102,13 @@ class HotDoor:
         question, facts = asked.question, self._facts
         try:
             free = free_reason(self._features, asked.feature, question.channel)
-            known = None
-            if free is None:
-                account = question.account
-                known = await facts.account(account, strong=True) if question.strong else facts.at_hand(account)
-            sealed = _sealed(asked, free, known)
+            sealed = self._sure(asked, free)
+            if sealed is None:
+                known = None
+                if free is None:
+                    account = question.account
+                    known = await facts.account(account, strong=True) if question.strong else facts.at_hand(account)
+                sealed = _sealed(asked, free, known)
         except Unavailable as fault:
             scope["state"]["unavailable"] = fault
             return None
@@ -118,6 +120,16 @@ class HotDoor:
         if sealed is None:
             return None
         return sealed, () if remaining is None else limit_headers(QUESTIONS, remaining)
+
+    def _sure(self, asked: _Asked, free: Free) -> Sealed | None:
+        """A yes by the only right of the account's only pupil, as for most; None: it must be decided."""
+        question = asked.question
+        if free is not None or question.strong or question.pupil is None:
+            return None
+        sought = (question.account.encode(),), (question.pupil.encode(),), (asked.feature,)
+        (only,) = self._facts.only_at_hand(*sought)
+        sure = yes_by(question.pupil, asked.feature, only, asked.at) if only else None
+        return answers.one(question.account, question.channel, sure, asked.at, asked.at) if sure else None
 
 
 def _sealed(asked: _Asked, free: Free, known: AccountFacts | None) -> Sealed | None:

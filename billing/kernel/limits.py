@@ -52,7 +52,7 @@ _APART = "|"
 log = structlog.get_logger(__name__)
 
 
-class Limit(msgspec.Struct, frozen=True):
+class Limit(msgspec.Struct, frozen=True, cache_hash=True):
     """At most `quota` in any burst, refilled evenly over `window`. `ahead`: as many a process may take at once."""
 
     name: str

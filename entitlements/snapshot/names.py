@@ -23,6 +23,8 @@ class Names:
     def __init__(self, known: Iterable[str] = ()) -> None:
         self.known = list(known)
         self._numbers = {name: number for number, name in enumerate(self.known)}
+        self.bits = {name: 1 << number for name, number in self._numbers.items()}
+        """The bit of each feature that has a number."""
         self.sets: dict[int, frozenset[str]] = {}
         """What `of` has told before."""
         self.ends: dict[int, datetime] = {}
@@ -35,13 +37,9 @@ class Names:
             if len(self.known) >= MOST_FEATURES or not name or len(name.encode()) > LONGEST_NAME:
                 raise Unfit("too many features, or too long a name")
             number = self._numbers[name] = len(self.known)
+            self.bits[name] = 1 << number
             self.known.append(name)
         return number
-
-    def bit(self, name: str) -> int:
-        """The bit of a feature that has a number; 0: it has none."""
-        number = self._numbers.get(name)
-        return 0 if number is None else 1 << number
 
     def mask(self, names: Iterable[str]) -> int:
         """The bits of these features."""

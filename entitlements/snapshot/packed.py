@@ -168,41 +168,51 @@ def spans(held: Iterable[bytes], pupils: Iterable[bytes], masks: Iterable[int]) 
     What stands behind an account's bytes does not matter. Raises Torn.
     """
     found: list[Span] = []
-    first_pupil, first_grant = _FIRST_PUPIL.unpack_from, _SPAN.unpack_from
+    place_of, first_grant = _place_of_only, _SPAN.unpack_from
     try:
         for packed, pupil, mask in zip(held, pupils, masks, strict=True):
             span = NO_SPAN
-            if len(packed) >= _LEAST:
-                many, flags, size, blocks, grants = first_pupil(packed)
-                if many == grants == 1 and not blocks:
-                    place = 5 + size
-                    ref = packed[5:place]
-                    if not pupil or pupil == (ref if flags < _UUID else _uuid(ref).encode()):
-                        features, since, until = first_grant(packed, place)
-                        if features & mask:
-                            span = since, until
+            if place := place_of(packed, pupil):
+                features, since, until = first_grant(packed, place)
+                if features & mask:
+                    span = since, until
             found.append(span)
     except struct.error as fault:
         raise Torn(str(fault)) from fault
     return found
 
 
-def only(held: Sequence[bytes], pupils: Iterable[bytes], masks: Iterable[int], names: Names) -> list[Only | None]:
-    """The rights themselves of `spans`, where they have one. Raises Torn."""
-    found: list[Only | None] = []
+def only(held: Iterable[bytes], pupils: Iterable[bytes], masks: Iterable[int], names: Names) -> list[Only | None]:
+    """The rights themselves of `spans`, where they have an end. Raises Torn."""
     try:
-        for packed, (since, until) in zip(held, spans(held, pupils, masks), strict=True):
-            if not until:
-                found.append(None)
-                continue
-            place = _FIRST_PUPIL.size + packed[2]
-            origin, _ = _origin(packed, packed[place + 1], place + _GRANT.size)
-            ends = names.ends.get(until) or _end(until, names)
-            source, _, _, _ = _HEADS[packed[place]]
-            found.append((Holding(source, origin, instant(since), ends), packed[1] & _PENDING == _PENDING))
+        return [_only(*each, names) for each in zip(held, pupils, masks, strict=True)]
     except _GARBLED as fault:
         raise Torn(str(fault)) from fault
-    return found
+
+
+def _only(packed: bytes, pupil: bytes, mask: int, names: Names) -> Only | None:
+    place = _place_of_only(packed, pupil)
+    if not place:
+        return None
+    head, kind, features, since, until = _GRANT.unpack_from(packed, place)
+    if not features & mask or not head & _ENDS:
+        return None
+    origin, _ = _origin(packed, kind, place + _GRANT.size)
+    right = Holding(_HEADS[head][0], origin, instant(since), names.ends.get(until) or _end(until, names))
+    return right, packed[1] & _PENDING == _PENDING
+
+
+def _place_of_only(packed: bytes, pupil: bytes) -> int:
+    """Where the only right of an account's only pupil lies; 0: there is no such, another pupil is meant, or a school
+    blocks something. Raises struct.error."""
+    if len(packed) < _LEAST:
+        return 0
+    many, flags, size, blocks, grants = _FIRST_PUPIL.unpack_from(packed)
+    if not many == grants == 1 or blocks:
+        return 0
+    place = _FIRST_PUPIL.size + size
+    ref = packed[_FIRST_PUPIL.size : place]
+    return place if not pupil or pupil == (ref if flags < _UUID else _uuid(ref).encode()) else 0
 
 
 def micros(at: datetime) -> int:

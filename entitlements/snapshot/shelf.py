@@ -123,13 +123,15 @@ class Shelf:
         except Torn:
             return None
 
-    def _masks(self, features: Sequence[str]) -> Iterable[int]:
+    def _masks(self, features: Sequence[str]) -> list[int]:
         """The bit of each feature; 0: no right gives it."""
-        bits = {feature: self._names.bit(feature) for feature in {*features}}
-        if 0 in bits.values() and len(self._names.known) != self._words[FEATURES_AT]:
-            self._names = Names(self._read_names())
-            bits = {feature: self._names.bit(feature) for feature in bits}
-        return map(bits.__getitem__, features)
+        bits = self._names.bits
+        try:
+            return [bits[feature] for feature in features]
+        except KeyError:
+            if len(bits) != self._words[FEATURES_AT]:
+                self._names = Names(self._read_names())
+            return [self._names.bits.get(feature, 0) for feature in features]
 
     def _read_names(self) -> list[str]:
         many = min(self._words[FEATURES_AT], MOST_FEATURES)

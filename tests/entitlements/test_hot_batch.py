@@ -219,7 +219,7 @@ def test_a_yes_by_the_span_alone_is_the_yes_of_the_decision_and_ends_with_it_i05
     at = data.draw(st.sampled_from(inside or [datetime(2026, 9, 1, tzinfo=UTC)]))
     at += timedelta(microseconds=data.draw(st.integers(-1, 1)))
     names = Names()
-    asked = [pack(facts, names)], [(pupil or "").encode()], [names.bit(feature)]
+    asked = [pack(facts, names)], [(pupil or "").encode()], [names.bits.get(feature, 0)]
     (span,), (right,) = spans(*asked), only(*asked, names)
     (until,) = yes_until([span], micros(at))
     try:

@@ -46,13 +46,13 @@ class Held:
 
     def spans_at_hand(self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]) -> list[Span]:
         held, names = self._packed(accounts)
-        return spans(held, pupils, [names.bit(feature) for feature in features])
+        return spans(held, pupils, [names.bits.get(feature, 0) for feature in features])
 
     def only_at_hand(
         self, accounts: Sequence[bytes], pupils: Sequence[bytes], features: Sequence[str]
     ) -> list[Only | None]:
         held, names = self._packed(accounts)
-        return only(held, pupils, [names.bit(feature) for feature in features], names)
+        return only(held, pupils, [names.bits.get(feature, 0) for feature in features], names)
 
     def _packed(self, accounts: Sequence[bytes]) -> tuple[list[bytes], Names]:
         names = Names()
