@@ -63,8 +63,8 @@ def worker(queues: tuple[str, ...], concurrency: int) -> None:
     settings_or_exit()
     chosen = ",".join(queues or QUEUES)
     create_celery().worker_main(
-        ["worker", "-Q", chosen, "-c", str(concurrency), "-l", "WARNING", "--without-gossip", "--without-mingle",
-         "-n", f"billing-{chosen.replace(',', '-')}@%h"]
+        ["--quiet", "worker", "-Q", chosen, "-c", str(concurrency), "-l", "WARNING",
+         "--without-gossip", "--without-mingle", "-n", f"billing-{chosen.replace(',', '-')}@%h"]
     )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def beat() -> None:
     from billing.worker import create_celery  # noqa: PLC0415
 
     settings_or_exit()
-    create_celery().Beat(scheduler="celery.beat:Scheduler", loglevel="WARNING").run()
+    create_celery().Beat(scheduler="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
 
 
 @main.command()

@@ -135,9 +135,8 @@ class Sandbox:
 
     def log(self) -> str:
         """Everything any of its processes wrote to its log."""
-        return "\n".join(
-            place.read_text(encoding="utf-8", errors="replace") for place in (self.folder / "logs").iterdir()
-        )
+        logs = (place for place in (self.folder / "logs").iterdir() if place.is_file())
+        return "\n".join(place.read_text(encoding="utf-8", errors="replace") for place in logs)
 
     def complaints(self) -> list[str]:
         """The lines of its logs that are a warning or worse."""

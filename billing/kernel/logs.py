@@ -6,15 +6,17 @@ Its type, its causes and the places it went through are.
 Lines of requests are written in blocks: at `MOST_WAITING` lines or after `LONGEST_WAITING` seconds, at the end of the
 process, and before any other line, so that what is read stands in the order in which it was said. All other lines are
 written at once. A process that is killed takes the lines of requests of its last fifth of a second with it, no others.
+
+Where nothing can be written, on a full disk or to a reader that is gone, work goes on, and the lost lines are counted.
 """
 
 import asyncio
 import atexit
 import logging
-import sys
+import os
 from datetime import datetime
 from multiprocessing.util import Finalize
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Any, Final, TextIO, cast
 
@@ -24,11 +26,13 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from billing.kernel.clock import SystemClock
 from billing.kernel.errors import BillingError
+from billing.kernel.metrics import LOG_LINES_LOST
 
 MOST_WAITING: Final = 100
 LONGEST_WAITING: Final = 0.2
 """Seconds a line of a request may wait to be written."""
 
+_STDERR: Final = 2
 _NEVER = frozenset({"email", "token", "key", "body", "name", "authorization", "url"})
 _UNSAID = "…"
 _places = ExceptionDictTransformer(show_locals=False)
@@ -52,13 +56,14 @@ class _Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Paper:
-    """What lines are written on. `write` and `flush` are those of a file; threads may use it together."""
+    """What whole lines are written on. `write` and `flush` are those of a file; threads may use it together."""
 
-    def __init__(self, file: TextIO, *, requests: bool) -> None:
-        self._file = file
+    def __init__(self, descriptor: int, *, requests: bool) -> None:
+        self._descriptor = descriptor
         self._requests = requests
         self._waiting: list[_Said] = []
-        self._lock = Lock()
+        self._lock = RLock()
+        self._torn = False
 
     def keep(self, said: _Said) -> None:
         """Write the line of a request, in a while."""
@@ -72,21 +77,30 @@ class _Paper:
     def write(self, text: str) -> None:
         """Write what cannot wait, after what was said before it."""
         self.settle()
-        self._file.write(text)
+        with self._lock:
+            self._put(text.encode())
 
     def flush(self) -> None:
-        """Let the file be written."""
-        self._file.flush()
+        """Nothing is held back."""
 
     def settle(self) -> None:
         """Write all that waits."""
-        if not self._waiting or self._file.closed:
+        if not self._waiting:
             return
         with self._lock:
             waiting = self._waiting[:]
             del self._waiting[: len(waiting)]  # what another thread adds meanwhile waits on
-            self._file.write(_encoder.encode_lines([_line(*said) for said in waiting]).decode("ascii"))
-            self._file.flush()
+            self._put(_encoder.encode_lines([_line(*said) for said in waiting]))
+
+    def _put(self, lines: bytes) -> None:
+        """Where the lines before were cut off in the middle, these begin on a line of their own."""
+        rest = b"\n" + lines if self._torn else lines
+        try:
+            while rest:
+                done = os.write(self._descriptor, rest)
+                self._torn, rest = rest[done - 1 : done] != b"\n", rest[done:]
+        except OSError:
+            LOG_LINES_LOST.inc(min(rest.count(b"\n"), lines.count(b"\n")))
 
     def _arrange(self, waiting: int) -> None:
         try:
@@ -105,7 +119,7 @@ def _line(request_id: str, method: str, route: str, status: int, took: float, at
 
 _encoder = msgspec.json.Encoder()
 _clock = SystemClock()
-_paper = _Paper(sys.stderr, requests=True)
+_paper = _Paper(_STDERR, requests=True)
 
 
 def request(request_id: str, method: str, route: str, status: int, took: float) -> None:
@@ -125,7 +139,7 @@ def configure(level: str = "info") -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     settle()
     Finalize(None, settle, exitpriority=0)  # a server's worker ends without `atexit`
-    _paper = _Paper(sys.stderr, requests=number <= logging.INFO)
+    _paper = _Paper(_STDERR, requests=number <= logging.INFO)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -136,7 +150,7 @@ def configure(level: str = "info") -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _paper)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _paper)),
         cache_logger_on_first_use=True,
     )
     others = logging.StreamHandler(_paper)

@@ -87,6 +87,9 @@ SNAPSHOT_LOADS = Counter(
 SNAPSHOT_FAULTS = Counter(
     "billing_snapshot_faults", "Times the keeper of shared memory began anew after a fault.", registry=COUNTED
 )
+LOG_LINES_LOST = Counter(
+    "billing_log_lines_lost", "Lines that could not be written into the log at once, or at all.", registry=COUNTED
+)
 EVENTS = Counter("billing_stripe_events", "Stripe events by outcome.", ("outcome",), registry=COUNTED)
 OUTGOING = Counter("billing_outgoing_webhooks", "Outgoing webhooks by outcome.", ("outcome",), registry=COUNTED)
 

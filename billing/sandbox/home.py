@@ -66,6 +66,7 @@ class Home:
         outside = f"http://127.0.0.1:{http}"
         told = {
             "BILLING_WEB_WORKERS": "1",
+            "BILLING_METRICS_PUBLIC": "true",
             "BILLING_MAIL_FROM": "Dodatki mobilne <dodatki@edziennik.example>",
             **{name: value for name, value in os.environ.items() if name.startswith("BILLING_")},
             "BILLING_DATABASE_URL": database_url,

@@ -31,6 +31,7 @@ _PROCESSES = {
     "web": ("-m billing serve", _ALL),
     "worker": ("-m billing worker", _FIRST),
     "child": ("-m billing worker", _BELOW),
+    "beat": ("-m billing beat", _ALL),
     "database": ("/postgres ", _FIRST),
     "backend": ("/postgres ", _BELOW),
     "broker": ("valkey-server", _ALL),
@@ -83,8 +84,8 @@ def until_harmed(done: Sequence[Harm], many: int) -> None:
 def pids_of(sandbox: Sandbox, name: str) -> list[int]:
     """The processes of that name which live now; only ever children of this sandbox.
 
-    `web` and all below it; `worker`, its main process, and `child`, one of its pool; `database`, PostgreSQL's first
-    process, and `backend`, any other of them; `broker`.
+    `web` and all below it; `worker`, its main process, and `child`, one of its pool; `beat`; `database`, PostgreSQL's
+    first process, and `backend`, any other of them; `broker`.
     """
     word, which = _PROCESSES[name]
     return sandbox.processes(word)[which]

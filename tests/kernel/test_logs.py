@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -97,3 +98,33 @@ async def test_a_databases_refusal_does_not_repeat_the_row(database: Database, a
     assert "IntegrityError" in said
     assert "canary" not in str(caught.value)
     assert "canary" not in said
+
+
+FULL = """
+import resource, structlog
+from billing.kernel import logs, metrics
+logs.configure()
+log = structlog.get_logger()
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+log.warning("before")
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, most))
+for number in range(1000):
+    log.warning("meanwhile", number=number)
+for number in range(1000):
+    logs.request("req", "GET", "/livez", 200, 0.001)
+logs.settle()
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+log.warning("after")
+print(int(metrics.LOG_LINES_LOST.collect()[0].samples[0].value))
+"""
+
+
+def test_f57_where_nothing_can_be_written_work_goes_on_and_what_is_lost_is_counted(tmp_path: Path) -> None:
+    """Nothing is raised; one line is cut off, and once there is room again, lines are whole again."""
+    with (tmp_path / "log").open("wb") as log:
+        told = subprocess.run([sys.executable, "-c", FULL], stdout=subprocess.PIPE, stderr=log, check=True)
+    first, *_, cut_off, last = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in (first, last)] == ["before", "after"]
+    assert not cut_off.endswith("}")
+    lines = (tmp_path / "log").read_text(encoding="utf-8").count("\n")
+    assert int(told.stdout) == 2002 - (lines - 1)
