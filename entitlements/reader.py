@@ -10,17 +10,15 @@ A row that cannot be read spoils only its own account: a turn that fails over it
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import event
 
 from billing.kernel.db import Database
 from billing.kernel.errors import Unavailable
+from billing.kernel.line import Line
 from billing.kernel.turns import AT_ONCE, Turns
 from entitlements.facts import NO_SPAN, AccountFacts, Grant, Only, PupilFacts, Span
-from entitlements.line import Line
 
 PATIENCE = 2.0
 """Seconds a question waits for the database before it is answered 503."""
@@ -55,13 +53,6 @@ class FactsReader:
         self._idle = [Line(engine, patience) for _ in range(AT_ONCE)]
         self._turns = Turns[AccountFacts | Exception](self._look_up, patience)
         self._said: Exception | None = None
-        lines = tuple(self._idle)
-
-        def close(_: Any) -> None:
-            for line in lines:
-                line.drop()
-
-        event.listen(engine, "engine_disposed", close)
 
     def at_hand(self, account: str) -> None:
         """Nothing is kept here."""

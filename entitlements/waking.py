@@ -7,13 +7,12 @@ commit would queue behind one lock of the whole server. A lost wake-up loses not
 import asyncio
 from typing import Any, Final
 
-import asyncpg
 import structlog
 from sqlalchemy import event
 
 from billing.kernel.db import Database
+from billing.kernel.line import FAULTS, Line
 from entitlements.changes import TOPIC
-from entitlements.line import Line
 
 CHANNEL: Final = "entitlement_change"
 """What followers LISTEN to. The message is empty: the log itself tells what there is."""
@@ -25,7 +24,6 @@ PAUSE: Final = 0.005
 """Seconds between two wake-ups at least."""
 
 _PATIENCE: Final = 1.0
-_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +42,6 @@ class Waker:
         def close(_: Any) -> None:
             if self._calling is not None:
                 self._calling.cancel()
-            self._line.drop()
 
         event.listen(engine, "engine_disposed", close)
 
@@ -62,7 +59,7 @@ class Waker:
                 async with asyncio.timeout(_PATIENCE):
                     await self._line.fetch("select pg_notify($1, '')", CHANNEL)
                 self._is_lost = False
-            except _FAULTS as fault:
+            except FAULTS as fault:
                 if not self._is_lost:  # of an outage one line
                     self._is_lost = True
                     log.warning("wake_up_lost", fault=type(fault).__name__)

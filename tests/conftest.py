@@ -2,15 +2,15 @@
 
 import asyncio
 import gc
-import io
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import TextIO
 
 import asyncpg
 import pytest
@@ -64,7 +64,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_process() -> None:
+def quick_process() -> Iterator[None]:
     """What makes every test of this process cheaper: logs as the product writes them, since the library's own way tells
     an exception with all local values; and no search for garbage among all that was ever imported."""
     logs.configure("debug")
@@ -72,6 +72,8 @@ def quick_process() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    yield
+    logs.settle()  # while what is written is still caught
 
 
 @pytest.fixture(scope="session")
@@ -148,11 +150,10 @@ async def administer(server: EmbeddedPostgres, statement: str) -> None:
 
 
 @pytest.fixture
-def told() -> Iterator[io.StringIO]:
+def told(tmp_path: Path) -> Iterator[TextIO]:
     """What is logged meanwhile."""
-    paper = io.StringIO()
-    with redirect_stderr(paper):
-        logs.configure("info")
-    yield paper
-    logs.configure("debug")
+    with (tmp_path / "told.log").open("a+", encoding="utf-8") as paper:
+        logs.configure("info", paper.fileno())
+        yield paper
+        logs.configure("debug")
     structlog.configure(cache_logger_on_first_use=False)

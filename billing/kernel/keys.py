@@ -4,14 +4,13 @@ import secrets
 from asyncio import Lock, Task, get_running_loop, sleep, timeout
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -21,6 +20,7 @@ from billing.kernel.clock import Clock
 from billing.kernel.db import Base, Database
 from billing.kernel.errors import NotFound, Unauthenticated, Unavailable
 from billing.kernel.ids import new_id, parse, public
+from billing.kernel.line import FAULTS, Line
 from billing.kernel.tokens import token_hash
 from billing.kernel.turns import Turns
 
@@ -35,6 +35,10 @@ PACE = 0.02
 """Seconds that a key nobody knows waits for its refusal, and the next such keys before they are asked about: guessing
 costs the guesser time, and the database fifty small questions a second at most."""
 _OURS = "edk_"
+_LIVING: Final = """
+select hash, id, name, scopes, expires_at from api_key
+where revoked_at is null and ($1::bytea[] is null or hash = any ($1))
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -118,11 +122,12 @@ class KeyRing:
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
         self._clock = clock
         self._callers: dict[bytes, Caller] = {}
         self._read_at: datetime | None = None
         self._failures = 0
+        self._line = Line(database.engine.sync_engine, PATIENCE, "billing-keys")
+        self._asking = Lock()
         self._reading = Lock()
         self._ahead: Task[None] | None = None
         self._strangers = Turns[Caller](self._look_for, PATIENCE, at_once=1)
@@ -169,9 +174,9 @@ class KeyRing:
             if (self._failures, self._read_at) == (failures, read_at):  # nobody else has tried while we waited
                 try:
                     async with timeout(PATIENCE):
-                        self._callers = await self._living(ApiKeyRow.revoked_at.is_(None))
+                        self._callers = await self._living(None)
                     self._read_at, self._failures = at, 0
-                except (SQLAlchemyError, OSError) as fault:
+                except FAULTS as fault:
                     log.warning("keys_not_read", fault=type(fault).__name__)
                     self._read_at, self._failures = self._read_at and at, failures + 1
         if self._read_at is None:
@@ -187,16 +192,14 @@ class KeyRing:
         return told.get(known.hex())
 
     async def _look_for(self, asked: Mapping[str, int]) -> dict[str, Caller]:
-        among = ApiKeyRow.hash.in_([bytes.fromhex(each) for each in asked])
-        found = await self._living(ApiKeyRow.revoked_at.is_(None) & among)
+        found = await self._living([bytes.fromhex(each) for each in asked])
         if len(found) < len(asked):
             await sleep(PACE)
         return {each.hex(): caller for each, caller in found.items()}
 
-    async def _living(self, which: ColumnElement[bool]) -> dict[bytes, Caller]:
-        query = select(ApiKeyRow.hash, ApiKeyRow.id, ApiKeyRow.name, ApiKeyRow.scopes, ApiKeyRow.expires_at)
-        async with self._database.begin() as session:
-            rows = (await session.execute(query.where(which))).all()
+    async def _living(self, among: list[bytes] | None) -> dict[bytes, Caller]:
+        async with self._asking:
+            rows = await self._line.fetch(_LIVING, among)
         return {
             known: Caller(public("key", key), name, frozenset(scopes), end) for known, key, name, scopes, end in rows
         }

@@ -32,7 +32,7 @@ MOST_WAITING: Final = 100
 LONGEST_WAITING: Final = 0.2
 """Seconds a line of a request may wait to be written."""
 
-_STDERR: Final = 2
+STDERR: Final = 2
 _NEVER = frozenset({"email", "token", "key", "body", "name", "authorization", "url"})
 _UNSAID = "…"
 _places = ExceptionDictTransformer(show_locals=False)
@@ -119,7 +119,7 @@ def _line(request_id: str, method: str, route: str, status: int, took: float, at
 
 _encoder = msgspec.json.Encoder()
 _clock = SystemClock()
-_paper = _Paper(_STDERR, requests=True)
+_paper = _Paper(STDERR, requests=True)
 
 
 def request(request_id: str, method: str, route: str, status: int, took: float) -> None:
@@ -133,13 +133,14 @@ def settle() -> None:
     _paper.settle()
 
 
-def configure(level: str = "info") -> None:
-    """Set up structlog for this process; the standard library's logging goes the same way at warning level."""
+def configure(level: str = "info", descriptor: int = STDERR) -> None:
+    """Set up structlog for this process, onto an open file; the standard library's logging goes the same way at warning
+    level."""
     global _paper  # noqa: PLW0603 - a process has one log
     number = logging.getLevelNamesMapping()[level.upper()]
     settle()
     Finalize(None, settle, exitpriority=0)  # a server's worker ends without `atexit`
-    _paper = _Paper(_STDERR, requests=number <= logging.INFO)
+    _paper = _Paper(descriptor, requests=number <= logging.INFO)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

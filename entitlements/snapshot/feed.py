@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy.engine import Engine
 
 from billing.kernel.clock import ticks
-from entitlements.line import BY_INDEX, server_of
+from billing.kernel.line import BY_INDEX, server_of
 from entitlements.waking import CHANNEL, FOLLOWER
 
 _PATIENCE: Final = 5.0

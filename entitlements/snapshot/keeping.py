@@ -10,15 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-import asyncpg
 import structlog
 from sqlalchemy.engine import Engine
 
 from billing.kernel import metrics
 from billing.kernel.clock import ticks
+from billing.kernel.line import FAULTS, Line
 from billing.kernel.serving import interruptible
 from entitlements.facts import AccountFacts
-from entitlements.line import Line
 from entitlements.reader import read
 from entitlements.snapshot.feed import Feed, Gap
 from entitlements.snapshot.keeper import Full, Keeper
@@ -41,7 +40,6 @@ _SLACK: Final = 1 << 25
 """Bytes of outdated facts that are not worth a copy."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EFBIG}
 _UNTIL_ROOM: Final = 60.0
-LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +68,7 @@ class Keeping:
                     await self._live()
                 except Gap:
                     log.warning("snapshot_gap")
-                except LOST as fault:
+                except FAULTS as fault:
                     log.warning("snapshot_broken_off", fault=type(fault).__name__)
                     room = getattr(fault, "errno", None) not in _NO_ROOM
                 except Exception:
@@ -113,7 +111,7 @@ class Keeping:
             begun = ticks()
             try:
                 await self._apply(await feed.changed())
-            except (*LOST, TimeoutError) as fault:
+            except FAULTS as fault:
                 feed.drop()
                 if not pause:
                     log.warning("snapshot_feed_lost", fault=type(fault).__name__)

@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 import asyncpg
 from sqlalchemy.engine import Engine
 
+from billing.kernel.line import Line, server_of
 from entitlements.facts import AccountFacts, EndReason, Source
-from entitlements.line import Line, server_of
 from entitlements.reader import read
 from entitlements.snapshot.keeper import Keeper
 from entitlements.snapshot.names import Unfit

@@ -123,30 +123,30 @@ def _ratios(base: list[Window], other: list[Window], cost: Callable[[Window], fl
 
 
 def at_rates(place: Place, servers: dict[Where, Server], rates: Sequence[int], seconds: float) -> list[Row]:
-    """Latency at fixed rates, in turn; the ratio is the floor's p99 to one's own at the same rate."""
+    """Latency at fixed rates, in turn; the ratio is the floor's p99 to one's own at the same rate of the same round."""
     found: dict[tuple[str, int], list[Open]] = {}
-    for _ in range(max(1, place.rounds // 2)):
+    for number in range(place.rounds):
         for rate in rates:
             for name in OPEN:
                 ask = asking(of_name(name), place.keys)
                 port = servers[of_name(name).where].port
                 found.setdefault((name, rate), []).append(open_loop(port, ask, place.accounts, rate, seconds))
                 time.sleep(0.2)
-    say("fixed rates")
-    p99 = {key: statistics.median(one.at(0.99) for one in windows) for key, windows in found.items()}
-    return [
-        Row(
-            f"{name}, {rate:,}/s",
-            p99[OPEN[0], rate] / p99[name, rate],
-            {
-                "p50 ms": f"{statistics.median(one.at(0.5) for one in windows):.2f}",
-                "p99 ms": f"{p99[name, rate]:.2f}",
-                "most ms": f"{max(one.millis[-1] for one in windows):.1f}",
-            },
-            _RATE_GOALS.get((name, rate), ""),
-        )
-        for (name, rate), windows in found.items()
-    ]
+        say(f"fixed rates, round {number + 1} of {place.rounds}")
+    p99 = {key: [one.at(0.99) for one in windows] for key, windows in found.items()}
+    told: list[Row] = []
+    for (name, rate), windows in found.items():
+        own = p99[name, rate]
+        ratios = [floor / mine for floor, mine in zip(p99[OPEN[0], rate], own, strict=True)]
+        figures = {
+            "least–most": f"{min(ratios):.2f}–{max(ratios):.2f}",
+            "p50 ms": f"{statistics.median(one.at(0.5) for one in windows):.2f}",
+            "p99 ms": f"{statistics.median(own):.2f}",
+            "most ms": f"{max(one.millis[-1] for one in windows):.1f}",
+        }
+        goal = _RATE_GOALS.get((name, rate), "")
+        told.append(Row(f"{name}, {rate:,}/s", statistics.median(ratios), figures, goal))
+    return told
 
 
 def say(words: str) -> None:

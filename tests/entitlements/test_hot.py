@@ -1,10 +1,10 @@
 """The hot door and the typed route are one truth: whatever the hot door answers, the typed route answers the same."""
 
-import io
 import json
 import random
 from datetime import datetime, timedelta
 from itertools import product
+from typing import TextIO
 
 import pytest
 from redis.asyncio import Redis
@@ -94,7 +94,7 @@ def odd_question(dice: random.Random, key: str, tags: list[bytes]) -> tuple[str,
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_is_asked_both_doors_send_the_same_bytes_and_tell_the_same_of_it(
-    twins: Twins, key: str, told: io.StringIO, seed: int
+    twins: Twins, key: str, told: TextIO, seed: int
 ):
     dice, tags, asked = random.Random(seed), [b"*", b'"x"', b""], 0
     for _ in range(250):
@@ -128,7 +128,7 @@ async def test_who_has_the_answer_already_is_told_304_by_both(twins: Twins, key:
     assert hot == await put(twins.typed, "GET", PLAIN, again)
 
 
-async def test_a_request_is_counted_and_logged_at_the_hot_door_as_everywhere(twins: Twins, key: str, told: io.StringIO):
+async def test_a_request_is_counted_and_logged_at_the_hot_door_as_everywhere(twins: Twins, key: str, told: TextIO):
     before = counted("GET", ROUTE, 200)
     _, headers, _ = await put(twins.hot, "GET", PLAIN, [bearer(key)])
     await put(twins.typed, "GET", PLAIN, [bearer(key)])
@@ -230,7 +230,7 @@ class Garbled(Held):
 
 
 async def test_a_defect_behind_the_hot_door_is_told_and_the_typed_route_answers(
-    database: Database, clock: FixedClock, at: datetime, key: str, told: io.StringIO
+    database: Database, clock: FixedClock, at: datetime, key: str, told: TextIO
 ):
     await settle_town(database, at)
     twins = Twins(database, Garbled(FactsReader(database)), clock)

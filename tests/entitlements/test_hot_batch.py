@@ -1,11 +1,10 @@
 """The hot door of batches and the typed route are one truth; short cuts on the way say what the long way says."""
 
-import io
 import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import pytest
@@ -122,7 +121,7 @@ async def post(app: Any, body: bytes, *more: tuple[bytes, bytes], target: bytes 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_is_asked_at_once_both_doors_send_the_same_bytes_and_tell_the_same_of_it(
-    twins: Twins, key: str, told: io.StringIO, seed: int
+    twins: Twins, key: str, told: TextIO, seed: int
 ):
     dice, asked = random.Random(seed), 0
     for _ in range(250):
@@ -169,7 +168,7 @@ async def test_plain_batches_are_answered_at_the_hot_door_whatever_the_answers(t
     assert twins.passed.times == 0
 
 
-async def test_a_batch_is_counted_and_logged_once_at_the_hot_door(twins: Twins, key: str, told: io.StringIO):
+async def test_a_batch_is_counted_and_logged_once_at_the_hot_door(twins: Twins, key: str, told: TextIO):
     before = counted("POST", ROUTE, 200)
     body = b'{"channel": "mobile", "checks": [{"account": "small", "feature": "messages"}], "answer": "compact"}'
     _, headers, _ = await post(twins.hot, body, bearer(key), JSON)
@@ -194,7 +193,7 @@ class Garbled(Held):
 
 
 async def test_a_defect_behind_the_hot_door_of_batches_is_told_and_the_typed_route_answers(
-    database: Database, clock: FixedClock, at: datetime, key: str, told: io.StringIO
+    database: Database, clock: FixedClock, at: datetime, key: str, told: TextIO
 ):
     await settle_town(database, at)
     twins = Twins(database, Garbled(FactsReader(database)), clock)

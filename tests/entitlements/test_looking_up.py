@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from billing.kernel.db import Database
-from entitlements.line import Line
+from billing.kernel.line import Line
 from entitlements.reader import FACTS
 from entitlements.snapshot import feed
 from entitlements.snapshot.feed import Feed

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from billing.kernel.db import Database
-from entitlements.line import Line, server_of
+from billing.kernel.line import Line, server_of
 from entitlements.reader import FactsReader
 from entitlements.snapshot import loading
 from entitlements.snapshot.keeper import Keeper

@@ -112,6 +112,19 @@ async def test_with_the_store_down_the_last_known_keys_are_honoured(
         await session.execute(text("alter table api_key_gone rename to api_key"))
 
 
+async def test_keys_are_read_while_every_connection_of_the_pool_is_lent_out_f16(
+    database: Database, database_url: str, clock: FixedClock, at: datetime
+) -> None:
+    _, key = await make(database, at)
+    small = Database(database_url, pool_size=1, max_overflow=0)
+    try:
+        async with small.begin() as session:
+            await session.execute(text("select 1"))
+            assert (await KeyRing(small, clock).caller(f"Bearer {key}")).name == "app"
+    finally:
+        await small.close()
+
+
 async def test_a_process_that_never_read_keys_says_unavailable_not_forbidden(dead: Database, clock: FixedClock) -> None:
     with pytest.raises(Unavailable):
         await KeyRing(dead, clock).caller("Bearer edk_test_0_0")

@@ -1,11 +1,9 @@
 """The letter slot and the typed route are one truth: whatever is sent, both answer and keep the same."""
 
 import asyncio
-import io
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, TextIO, cast
 
 import asyncpg
 import msgspec
@@ -14,7 +12,6 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from billing.app import create_app
-from billing.kernel import logs
 from billing.kernel.bodies import LONGEST
 from billing.kernel.clock import FixedClock
 from billing.kernel.db import Database
@@ -22,7 +19,7 @@ from billing.kernel.errors import Unavailable
 from billing.wiring import build
 from tests.entitlements.twins import Passed
 from tests.gateway.world import START
-from tests.overheard import counted, lines
+from tests.overheard import counted, lines, whole
 from tests.routes.house import settings_of
 from tests.webhooks.conftest import SECRETS, event, kept, mail_room_of, route_of
 from webhooks.keeping import Intake
@@ -129,7 +126,7 @@ ODD: Final[dict[str, tuple[Sequence[bytes | None], Headers]]] = {
 
 @pytest.mark.parametrize("case", [*PLAIN, *ODD])
 async def test_both_ways_answer_and_keep_the_same_and_tell_the_same_of_it(
-    ways: Ways, database: Database, told: io.StringIO, case: str
+    ways: Ways, database: Database, told: TextIO, case: str
 ) -> None:
     parts, headers = (PLAIN | ODD)[case]
     found: list[Any] = []
@@ -155,7 +152,7 @@ async def test_what_is_not_sent_to_this_address_is_not_even_read(ways: Ways, cha
 
 @pytest.mark.parametrize("fault", [Unavailable("Away."), asyncpg.CheckViolationError("odd")])
 async def test_i21_i24_what_the_store_refuses_is_tried_once_and_told_as_the_route_tells_it(
-    database: Database, clock: FixedClock, told: io.StringIO, fault: Exception
+    database: Database, clock: FixedClock, told: TextIO, fault: Exception
 ) -> None:
     intake = Refusing(database, fault)
     ways = Ways(database, clock, intake)
@@ -165,13 +162,11 @@ async def test_i21_i24_what_the_store_refuses_is_tried_once_and_told_as_the_rout
     assert (intake.times, ways.passed.times) == (2, 1)
 
 
-async def test_a_no_is_logged_with_all_the_time_it_took(
-    database: Database, clock: FixedClock, told: io.StringIO
-) -> None:
+async def test_a_no_is_logged_with_all_the_time_it_took(database: Database, clock: FixedClock, told: TextIO) -> None:
     ways = Ways(database, clock, Refusing(database, Unavailable("Away.")))
     await put(ways.slot, [event()], signed(event()))
-    logs.settle()
-    assert json.loads(told.getvalue())["ms"] >= Refusing.SECONDS * 1000
+    (line,) = whole(told)
+    assert line["ms"] >= Refusing.SECONDS * 1000
 
 
 async def test_an_event_is_counted_once_whichever_way_it_came(ways: Ways) -> None:

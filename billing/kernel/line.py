@@ -1,13 +1,14 @@
 """A connection to PostgreSQL of our own, by asyncpg itself: for one prepared statement, over and over.
 
 It is opened when first needed, to where the engine's URL leads, and is independent of the engine's pool: when all of
-that is lent out, rights are still looked up. It only reads; the server itself gives up on a statement when nobody
-waits for it any more.
+that is lent out, keys are still read and rights looked up. It only reads; the server itself gives up on a statement
+when nobody waits for it any more. It ends when the engine is disposed of.
 """
 
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 BY_INDEX = {
@@ -23,6 +24,8 @@ a plan that was made while a table was small, or was not looked at yet, would go
 # Words of SQLAlchemy's dialect that its URLs may hold and asyncpg does not know.
 _DIALECTS_OWN = frozenset({"async_fallback", "async_creator_fn", "prepared_statement_cache_size",
                            "prepared_statement_name_func"})  # fmt: skip
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What asyncpg raises where a statement was refused, or never came through."""
 _CUT = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -41,13 +44,14 @@ def server_of(engine: Engine) -> dict[str, Any]:
 class Line:
     """One connection, for one statement at a time."""
 
-    def __init__(self, engine: Engine, patience: float) -> None:
+    def __init__(self, engine: Engine, patience: float, name: str = "billing-rights") -> None:
         self._options = server_of(engine)
         self._settings = BY_INDEX | {
-            "application_name": "billing-rights",
+            "application_name": name,
             "statement_timeout": f"{patience * 1000:.0f}ms",
         }
         self._link: Any = None
+        event.listen(engine, "engine_disposed", self.drop)
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """All rows. A connection that was found dead says nothing of the database of this moment: it is opened anew,
@@ -57,7 +61,7 @@ class Line:
         except (*_CUT, asyncpg.InterfaceError, OSError):
             return await self._fetch(statement, values)
 
-    def drop(self) -> None:
+    def drop(self, _: Engine | None = None) -> None:
         """Cut the connection; the next statement opens another."""
         link, self._link = self._link, None
         if link is not None:
