@@ -112,13 +112,13 @@ class Sandbox:
 
     def processes(self, word: str) -> list[int]:
         """Our children whose command line holds the word, such as `serve` or `worker`: each before its own children."""
-        found = [pid for pid in _descendants(self.pid) if word in _command(pid)]
-        return found + [below for pid in found for below in _descendants(pid) if below not in found]
+        found = [pid for pid in descendants(self.pid) if word in _command(pid)]
+        return found + [below for pid in found for below in descendants(pid) if below not in found]
 
     def work(self) -> float:
         """Seconds of processor time its living processes have used so far; the load of the machine does not matter."""
         ticks = 0
-        for pid in _descendants(self.pid):
+        for pid in descendants(self.pid):
             with contextlib.suppress(OSError):
                 told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
                 ticks += int(told[11]) + int(told[12])
@@ -154,12 +154,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     found: list[int] = []
     for place in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, place.read_text(encoding="ascii").split()):
-                found += [child, *_descendants(child)]
+                found += [child, *descendants(child)]
     return found
 
 

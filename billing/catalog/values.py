@@ -145,7 +145,7 @@ class SellerFacts(_Part, frozen=True, kw_only=True):
     name: Words
     address: Words
     nip: str
-    email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+    email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+$", max_length=254)]
     phone: Words
     hours: Words
 

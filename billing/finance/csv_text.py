@@ -14,8 +14,11 @@ from billing.kernel.days import day_of
 
 BOM: Final = "\ufeff"
 MEDIA_TYPE: Final = "text/csv"  # the framework adds the charset
-# A place where a careless reader may see a cell begin: the start, or after a quote, a separator or a line's end.
-_FORMULA: Final = re.compile(r"(?<![^;,\"'\r\n])(?=[\s\"']*[=+\-@\t\r＝＋－＠])")
+# After these, and at the start, a careless reader may see a cell begin.
+_BEGINS: Final = ";,\"'\r\n"
+# What such a reader passes over, and what makes a formula behind it.
+_FORMULA: Final = re.compile(r"[\s\"']++[=+\-@＝＋－＠]?|[=+\-@＝＋－＠]")
+_MAKE_ONE: Final = "=+-@\t\r＝＋－＠"
 
 Cell = str | int | date | datetime | None
 
@@ -30,7 +33,19 @@ def guarded(text: str) -> str:
     >>> guarded("=1+1"), guarded("anna+1@example.pl")
     ("'=1+1", 'anna+1@example.pl')
     """
-    return _FORMULA.sub("'", text.replace("\0", ""))
+    return _FORMULA.sub(_guarded, text.replace("\0", ""))
+
+
+def _guarded(found: re.Match[str]) -> str:
+    """An apostrophe at each place that a cell may begin at, up to the last letter that makes a formula."""
+    passed, begin = found[0], found.start()
+    before = found.string[max(begin - 1, 0) : begin]
+    last = max(passed.rfind(letter) for letter in _MAKE_ONE)
+    told = list[str]()
+    for place, letter in enumerate(passed):
+        told += ["'", letter] if place <= last and before in _BEGINS else [letter]
+        before = letter
+    return "".join(told)
 
 
 def cell_text(cell: Cell) -> str:

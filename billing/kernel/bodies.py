@@ -7,7 +7,8 @@ the last of two equal keys: S66, S67); `faults_in` names every field at fault, w
 import functools
 import json
 import re
-from itertools import accumulate
+from collections import Counter
+from itertools import accumulate, islice
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
@@ -17,9 +18,10 @@ from billing.kernel.errors import Fault, Malformed
 LONGEST = 1_000_000
 DEEPEST = 32
 MOST_FAULTS = 100
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or what was begun as one and never ended: else each quote in it would be tried as a beginning."""
 _BRACKET = re.compile(r"[\[\]{}]")
-_LONG = re.compile(r"[0-9]{300}")
+_LONG = re.compile(r"(?<![0-9])[0-9]{300}")
 """More digits than a number of ours has; Python refuses to count some thousands of them."""
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -49,7 +51,8 @@ def check_text(body: bytes) -> None:
 
 
 def faults_in(body: bytes, wanted: Any) -> tuple[Fault, ...]:
-    """Every way in which `body` is not a `wanted`, each with a JSON pointer; lists are read to the hundredth fault."""
+    """Every way in which `body` is not a `wanted`, each with a JSON pointer; of a list and of unknown fields, the first
+    hundred."""
     found: list[Fault] = []
     _walk(json.loads(body), wanted, "", found)
     return tuple(found)
@@ -79,11 +82,8 @@ def _walk_struct(value: Any, wanted: type[msgspec.Struct], pointer: str, found: 
         return
     given = cast("dict[str, Any]", value)
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
-    found += [
-        Fault(f"{pointer}/{_escaped(name)}", "unknown_field", "There is no such field")
-        for name in given
-        if name not in fields
-    ]
+    unknown = islice((name for name in given if name not in fields), MOST_FAULTS)
+    found += [Fault(f"{pointer}/{_escaped(name)}", "unknown_field", "There is no such field") for name in unknown]
     for name, field in fields.items():
         if name in given:
             _walk(given[name], field.type, f"{pointer}/{name}", found)
@@ -96,11 +96,10 @@ def _escaped(name: str) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    if len(told := dict(pairs)) != len(pairs):
+        twice = sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise _bad("duplicate_key", f"given twice: {', '.join(twice)[:200]}")
-    return dict(pairs)
+    return told
 
 
 def _bare(text: str) -> str:

@@ -1,6 +1,9 @@
 """Bodies: one decoder's truth, every fault named, nothing half-read (F54, S66, S67)."""
 
+import contextlib
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -73,6 +76,37 @@ def test_a_bad_body_is_refused_with_its_reason(name: str) -> None:
 @pytest.mark.parametrize("body", GOOD)
 def test_a_plain_document_passes(body: bytes) -> None:
     check_text(body)
+
+
+HOSTILE = {
+    "escaped quotes that never end": (b'\\"', b""),
+    "a string of escaped quotes that never ends": (b'\\"', b'"'),
+    "quotes": (b'"', b"\\"),
+    "a key again and again": (b'"a":1,', b"{"),
+    "two keys again and again": (b'"a":1,"b":1,', b"{"),
+    "numbers just not too long": (b"1" * 299 + b",", b"["),
+    "backslashes": (b"\\", b'"'),
+    "escaped zeros": (rb"\\u0000", b'"'),
+    "lists": (b"[],", b"["),
+    "lists in lists": (b"[[],[]],", b"["),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_s70_a_hostile_body_is_refused_without_much_work(name: str) -> None:
+    """Ten times the body is some ten times the work."""
+    piece, before = HOSTILE[name]
+
+    def work(size: int) -> Iterator[float]:
+        body = before + piece * (size // len(piece))
+        for end in (b"", b"0]", b'"z":0}'):
+            begun = time.process_time()
+            with contextlib.suppress(Malformed):
+                check_text(body + end)
+            yield time.process_time() - begun
+
+    little, much = max(work(50_000)), max(work(500_000))
+    assert much < max(0.5, 40 * little)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))

@@ -1,15 +1,11 @@
 """Events that come in together are kept together: one commit for many, and nobody's trouble is another's."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -21,14 +17,11 @@ from billing.kernel.bodies import check_text
 from billing.kernel.clock import SystemClock
 from billing.kernel.db import Database
 from billing.kernel.errors import Malformed
-from billing.openapi import PLACE
-from tests.benchmarks.place import free_port
+from tests.serving import served
 from tests.webhooks.conftest import SECRETS, Door, event, kept
 from webhooks.keeping import HANDLE, PAUSE, Intake
 from webhooks.signature import sign
 from webhooks.translate import Head, head_of
-
-ROOT = Path(__file__).parents[2]
 
 
 def head(number: int, **changes: object) -> Head:
@@ -158,29 +151,6 @@ def test_s03_a_name_given_twice_where_we_read_is_seen_as_the_whole_check_sees_it
         assert head_of(body, expects_livemode=False).type == "unreadable"
 
 
-@contextlib.contextmanager
-def served(database_url: str) -> Generator[tuple[int, subprocess.Popen[bytes]]]:
-    """The product's web server as it runs in earnest, in a session of its own."""
-    port = free_port()
-    given = {**PLACE, "BILLING_DATABASE_URL": database_url, "BILLING_BROKER_URL": "redis://127.0.0.1:9/0",
-             "BILLING_STRIPE_WEBHOOK_SECRETS": SECRETS[0]}  # fmt: skip
-    argv = [sys.executable, "-m", "billing", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        argv, cwd=ROOT, env={**os.environ, **given}, stdout=-3, stderr=-3, start_new_session=True
-    )
-    try:
-        for _ in range(600):
-            with contextlib.suppress(httpx2.TransportError):
-                httpx2.get(f"http://127.0.0.1:{port}/livez")
-                break
-            time.sleep(0.05)
-        yield port, process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.mark.slow
 async def test_i21_no_event_that_was_answered_is_lost_when_the_server_is_killed(
     database: Database, database_url: str
@@ -205,7 +175,7 @@ async def test_i21_no_event_that_was_answered_is_lost_when_the_server_is_killed(
                 if len(acknowledged) >= 200:
                     enough.set()
 
-    with served(database_url) as (port, process):
+    with served(database_url, STRIPE_WEBHOOK_SECRETS=SECRETS[0]) as (port, process):
         senders = [asyncio.create_task(send(port, sender)) for sender in range(16)]
         await asyncio.wait_for(enough.wait(), 60)
         os.killpg(process.pid, signal.SIGKILL)
