@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from billing.kernel.bodies import LONGEST
-from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again
+from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again, patient
 from billing.kernel.errors import BillingError
 from billing.kernel.limits import ASK
 from billing.kernel.web import QUESTIONS, limit_headers, request_id_of
@@ -56,7 +56,7 @@ class HotBatch:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        messages = await _taken(receive)
+        messages = await _taken(patient(receive))
         told = self._told(messages, heard[b"authorization"])
         if told is None:
             await self._app(scope, given_again(messages, receive), send)

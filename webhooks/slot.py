@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 
 from billing.kernel.bodies import LONGEST
-from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again
+from billing.kernel.door import App, Message, Receive, Scope, answer_early, dressed, given_again, patient
 from billing.kernel.errors import BillingError
 from billing.kernel.web import request_id_of
 from webhooks.routes import REFUSED, MailRoom
@@ -45,7 +45,7 @@ class LetterSlot:
 
     async def _is_kept(self, scope: Scope, length: bytes, receive: Receive, read: list[Message]) -> bool:
         """Whether the event is on disk now; `read` is what was taken of the request for it."""
-        body = await _body(receive, read) if length.isdigit() and int(length) <= LONGEST else None
+        body = await _body(patient(receive), read) if length.isdigit() and int(length) <= LONGEST else None
         if body is None:
             return False
         try:

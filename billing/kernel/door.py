@@ -1,13 +1,14 @@
 """The outermost ASGI layer, around the router itself, so that a 404 too has a request id and safe headers.
 
-For JSON routes it also reads the body once, within limits, and refuses other media types: the framework decodes JSON
-sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
+It also reads the body once, within limits of size and time (F52, F53). For JSON routes it refuses other media types:
+the framework decodes JSON sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
 """
 
 import time
+from asyncio import get_running_loop, timeout_at
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -24,6 +25,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+SLOWEST: Final = 20.0
+"""Seconds in which a body must have come."""
 _JSON_ROOMS = ("/v1/",)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _METHODS = _WITH_BODY | {"GET", "HEAD", "DELETE", "OPTIONS"}
@@ -84,23 +87,25 @@ class Door:
             structlog.contextvars.reset_contextvars(**named)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        if scope["method"] not in _WITH_BODY or not scope["path"].startswith(_JSON_ROOMS):
+        if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
         where = {"base": self._base, "instance": scope["path"], "request_id": scope["state"]["request_id"]}
         try:
-            body = await _json_body(receive, headers)
+            body = await _body(patient(receive), headers)
+            if scope["path"].startswith(_JSON_ROOMS):
+                _check_json(body, headers)
+                scope["state"]["body"] = body
         except _Refused as refused:
             await _answer(send, problem(refused.code, refused.status, refused.detail, **where))
         except Malformed as error:
             await _answer(send, problem_of(error, **where))
         else:
-            scope["state"]["body"] = body
             read = {"type": "http.request", "body": body, "more_body": False}
             await self._app(scope, given_again((read,), receive), send)
 
 
-async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > LONGEST:
         raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
@@ -109,14 +114,16 @@ async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            raise _Refused(400, "body_incomplete", f"The body did not come whole within {SLOWEST:.0f} seconds.")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > LONGEST:
             raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
         if not message.get("more_body", False):
-            break
-    body = b"".join(chunks)
+            return b"".join(chunks)
+
+
+def _check_json(body: bytes, headers: dict[bytes, bytes]) -> None:
     if body or b"content-type" in headers:
         kind, _, options = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
         if kind.strip() != "application/json" or options.strip() not in {"", "charset=utf-8"}:
@@ -125,7 +132,6 @@ async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         raise _Refused(415, "unsupported_media_type", "Bodies are not decompressed here.")
     if body:
         check_text(body)
-    return body
 
 
 async def answer_early(
@@ -146,6 +152,20 @@ async def answer_early(
         took = time.perf_counter() - started
         metrics.request(method, route, status, took)
         logs.request(request_id, method, route, status, took)
+
+
+def patient(receive: Receive) -> Receive:
+    """A `receive` for a body: whoever has not sent all of it in time is taken for gone."""
+    ends = get_running_loop().time() + SLOWEST
+
+    async def receive_in_time() -> Message:
+        try:
+            async with timeout_at(ends):
+                return await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+
+    return receive_in_time
 
 
 def given_again(messages: Iterable[Message], receive: Receive) -> Receive:

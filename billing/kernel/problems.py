@@ -58,6 +58,7 @@ CATALOGUE: dict[str, Advice] = {
     "malformed_body": Advice("Malformed body", "Send one JSON document in UTF-8, without a key given twice."),
     "invalid_request": Advice("Request refused", "Correct what `errors` and `detail` name and send again."),
     "unsupported_media_type": Advice("Unsupported media type", "Send `Content-Type: application/json`."),
+    "body_incomplete": Advice("Body incomplete", "Send the whole body at once; after 20 seconds nobody waits for it."),
     "payload_too_large": Advice("Payload too large", "Send less at once; bodies are at most 1 MB."),
     "key_missing": Advice("API key missing", "Send `Authorization: Bearer <key>`."),
     "key_unknown": Advice("API key not accepted", "Use a living key; `billing keys list` shows them."),

@@ -9,7 +9,12 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+SLOWEST_HEAD: Final = 10_000
+"""Milliseconds in which the head of a request must have come."""
+LONGEST_HEAD: Final = 65_536
+"""Bytes of a request's head; a longer one is refused (431)."""
 
 App = TypeVar("App")
 
@@ -20,6 +25,7 @@ def serve(factory: str, host: str, port: int, workers: int) -> None:
     loaded(factory.partition(":")[0])
     from granian import Granian  # noqa: PLC0415 - only where something is served
     from granian.constants import Interfaces, Loops  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
 
     Granian(
         factory,
@@ -31,6 +37,7 @@ def serve(factory: str, host: str, port: int, workers: int) -> None:
         loop=Loops.uvloop,
         log_access=False,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEAD, max_buffer_size=LONGEST_HEAD),
         respawn_failed_workers=True,
         workers_kill_timeout=15,
         backlog=2048,
