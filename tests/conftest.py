@@ -151,9 +151,10 @@ async def administer(server: EmbeddedPostgres, statement: str) -> None:
 
 @pytest.fixture
 def told(tmp_path: Path) -> Iterator[TextIO]:
-    """What is logged meanwhile."""
+    """What is logged meanwhile. No logger may remember this paper: its number will be that of a connection."""
     with (tmp_path / "told.log").open("a+", encoding="utf-8") as paper:
         logs.configure("info", paper.fileno())
+        structlog.configure(cache_logger_on_first_use=False)
         yield paper
         logs.configure("debug")
-    structlog.configure(cache_logger_on_first_use=False)
+        structlog.configure(cache_logger_on_first_use=False)

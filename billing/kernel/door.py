@@ -1,7 +1,7 @@
 """The outermost ASGI layer, around the router itself, so that a 404 too has a request id and safe headers.
 
-It also reads the body once, within limits of size and time (F52, F53). For JSON routes it refuses other media types:
-the framework decodes JSON sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
+A body must come whole, and in time (F52). For JSON routes it is read here once, and other media types are refused: the
+framework decodes JSON sent as text/plain and answers 500 to bytes that are not UTF-8 (S43, S66).
 """
 
 import time
@@ -87,25 +87,24 @@ class Door:
             structlog.contextvars.reset_contextvars(**named)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        if scope["method"] not in _WITH_BODY:
-            await self._app(scope, receive, send)
+        if scope["method"] not in _WITH_BODY or not scope["path"].startswith(_JSON_ROOMS):
+            is_sent = scope["method"] in _WITH_BODY
+            await self._app(scope, _whole(receive) if is_sent else receive, send)
             return
         where = {"base": self._base, "instance": scope["path"], "request_id": scope["state"]["request_id"]}
         try:
-            body = await _body(patient(receive), headers)
-            if scope["path"].startswith(_JSON_ROOMS):
-                _check_json(body, headers)
-                scope["state"]["body"] = body
+            body = await _json_body(_whole(receive), headers)
         except _Refused as refused:
             await _answer(send, problem(refused.code, refused.status, refused.detail, **where))
         except Malformed as error:
             await _answer(send, problem_of(error, **where))
         else:
+            scope["state"]["body"] = body
             read = {"type": "http.request", "body": body, "more_body": False}
             await self._app(scope, given_again((read,), receive), send)
 
 
-async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+async def _json_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > LONGEST:
         raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
@@ -113,17 +112,13 @@ async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     size = 0
     while True:
         message = await receive()
-        if message["type"] != "http.request":
-            raise _Refused(400, "body_incomplete", f"The body did not come whole within {SLOWEST:.0f} seconds.")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > LONGEST:
             raise _Refused(413, "payload_too_large", f"A body is at most {LONGEST} bytes.")
         if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _check_json(body: bytes, headers: dict[bytes, bytes]) -> None:
+            break
+    body = b"".join(chunks)
     if body or b"content-type" in headers:
         kind, _, options = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
         if kind.strip() != "application/json" or options.strip() not in {"", "charset=utf-8"}:
@@ -132,6 +127,7 @@ def _check_json(body: bytes, headers: dict[bytes, bytes]) -> None:
         raise _Refused(415, "unsupported_media_type", "Bodies are not decompressed here.")
     if body:
         check_text(body)
+    return body
 
 
 async def answer_early(
@@ -166,6 +162,25 @@ def patient(receive: Receive) -> Receive:
             return {"type": "http.disconnect"}
 
     return receive_in_time
+
+
+def _whole(receive: Receive) -> Receive:
+    """A `receive` that gives all of a body, and then whatever comes. Raises Malformed where the body ends before."""
+    in_time = patient(receive)
+    is_whole = False
+
+    async def receive_whole() -> Message:
+        nonlocal is_whole
+        if is_whole:
+            return await receive()
+        message = await in_time()
+        if message["type"] != "http.request":
+            words = f"The body did not come whole within {SLOWEST:.0f} seconds."
+            raise Malformed(words, code="body_incomplete")
+        is_whole = not message.get("more_body", False)
+        return message
+
+    return receive_whole
 
 
 def given_again(messages: Iterable[Message], receive: Receive) -> Receive:

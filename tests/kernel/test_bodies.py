@@ -94,19 +94,20 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_s70_a_hostile_body_is_refused_without_much_work(name: str) -> None:
-    """Ten times the body is some ten times the work."""
+    """Ten times the body is some ten times the work, where a quadratic reader takes minutes; a collection of garbage in
+    a process full of tests may fall into it."""
     piece, before = HOSTILE[name]
 
     def work(size: int) -> Iterator[float]:
         body = before + piece * (size // len(piece))
         for end in (b"", b"0]", b'"z":0}'):
-            begun = time.process_time()
+            begun = time.thread_time()
             with contextlib.suppress(Malformed):
                 check_text(body + end)
-            yield time.process_time() - begun
+            yield time.thread_time() - begun
 
     little, much = max(work(50_000)), max(work(500_000))
-    assert much < max(0.5, 40 * little)
+    assert much < max(2.0, 40 * little)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))

@@ -19,7 +19,13 @@ IDLE = 500
 """Connections on which nothing is ever said."""
 LATER = 5.0
 """Seconds that a busy machine may take longer."""
-WITH_BODY = ("PUT /v1/accounts/a1", "POST /v1/entitlements/check", "POST /webhooks/stripe", "POST /activate/x/order")
+WITH_BODY = {
+    "PUT /v1/accounts/a1": b'"body_incomplete"',
+    "POST /v1/entitlements/check": b'"body_incomplete"',
+    "POST /webhooks/stripe": b'"body_incomplete"',
+    "POST /activate/x/order": b"</html>",
+}
+"""Routes that take a body, each with what is in its answer: rooms answer in their own shape."""
 
 
 async def dripped(port: int, begun: bytes, drop: bytes) -> tuple[bytes, float]:
@@ -62,10 +68,10 @@ async def test_f52_slow_heads_and_bodies_are_hung_up_on_and_hold_up_nobody(
             writer.close()
     assert took < SLOWEST_HEAD / 1000 + LATER
     assert not answer.startswith(b"HTTP/1.1 200")
-    for first, (answer, took) in zip(WITH_BODY, slow, strict=True):
+    for (first, words), (answer, took) in zip(WITH_BODY.items(), slow, strict=True):
         assert SLOWEST - 1 < took < SLOWEST + LATER, first
         assert answer.startswith(b"HTTP/1.1 400"), first
-        assert b'"body_incomplete"' in answer, first
+        assert words in answer, first
     with contextlib.suppress(asyncio.CancelledError):
         assert await others
 
