@@ -4,10 +4,13 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
@@ -15,6 +18,9 @@ SLOWEST_HEAD: Final = 10_000
 """Milliseconds in which the head of a request must have come."""
 LONGEST_HEAD: Final = 65_536
 """Bytes of a request's head; a longer one is refused (431)."""
+
+LONGEST_STOP: Final = 15
+"""Seconds in which a process that is asked to stop must have finished what it was asked before."""
 
 App = TypeVar("App")
 
@@ -39,7 +45,7 @@ def serve(factory: str, host: str, port: int, workers: int) -> None:
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=SLOWEST_HEAD, max_buffer_size=LONGEST_HEAD),
         respawn_failed_workers=True,
-        workers_kill_timeout=15,
+        workers_kill_timeout=LONGEST_STOP,
         backlog=2048,
     ).serve(target_loader=_made)
 
@@ -60,8 +66,19 @@ def _made(factory: str) -> Any:
     server would let the request pass, answer for a quarter of a minute more, and be killed in the middle of answers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    Thread(target=_end_with_the_first, daemon=True).start()
     module, _, name = factory.partition(":")
     return getattr(loaded(module), name)()
+
+
+def _end_with_the_first() -> None:
+    """Stop once the process that began this one has gone, also where it was killed: nobody else would ever stop this
+    one, and it would go on to take every second connection beside those that come after it."""
+    if first := parent_process():
+        first.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LONGEST_STOP)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def settled(app: App) -> App:

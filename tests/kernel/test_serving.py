@@ -1,5 +1,7 @@
 """A web process as it is once its application stands."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -56,3 +58,28 @@ def test_a_process_that_is_asked_to_stop_while_its_application_is_made_ends_at_o
         server.send_signal(signal.SIGTERM)
         assert "refused to gracefully stop" not in server.communicate()[0]
         assert server.returncode == 0
+
+
+ANSWERING = """
+import os, pathlib
+
+def create():
+    pathlib.Path("begun", str(os.getpid())).touch()
+    return None
+"""
+
+
+def test_processes_end_when_the_one_that_began_them_was_killed(tmp_path: Path) -> None:
+    """Else they would go on to take connections for ever, beside those that come after them."""
+    (tmp_path / "quick.py").write_text(ANSWERING, encoding="utf-8")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    code = "from billing.kernel.serving import serve; serve('quick:create', '127.0.0.1', 0, 3)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True) as server:
+        until(lambda: len(list(begun.iterdir())) == 3, "they were not begun")
+        server.kill()
+    try:
+        until(lambda: not any(Path(f"/proc/{each.name}").exists() for each in begun.iterdir()), "they live on", 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
