@@ -16,6 +16,7 @@ from billing.finance.routes_door import (
     EXCEPTION_HANDLERS,
     answer,
     check_form,
+    cookie_of,
     entrance_of,
     frame_of,
     requires_role,
@@ -48,9 +49,8 @@ async def callback(
     entrance = entrance_of(request)
     asked = request.query_params
     try:
-        attempt = resume_attempt(
-            entrance.secret, request.cookies.get(entrance.cookie_name("staff-login")), asked.get("state"), at
-        )
+        cookie = cookie_of(request, entrance.cookie_name("staff-login"))
+        attempt = resume_attempt(entrance.secret, cookie, asked.get("state"), at)
         person = await entrance.openid.who(attempt, asked.get("code"), asked.get("iss"), at)
     except LoginFailed as fault:
         log.warning("staff_login_failed", reason=fault.detail)

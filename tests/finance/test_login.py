@@ -1,5 +1,6 @@
 """Coming in by the stand-in provider over real HTTP, staying, and going out."""
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,7 @@ from tests.finance.conftest import HOME, browser, let_in, rooms, settings
 from tests.sandbox.conftest import Outside, outside
 
 __all__ = ["outside"]
+QUOTES = '\\"' * 30_000
 SAME = {"origin": HOME, "sec-fetch-site": "same-origin"}
 
 
@@ -222,3 +224,13 @@ async def test_over_https_the_cookies_are_bound_to_this_host(database: Database,
         cookie = app.state.entrance.cookie("staff", "x").to_header(header="")
     assert cookie.startswith("__Host-staff=x")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=lax"} <= {part.strip() for part in cookie.split(";")}
+
+
+async def test_s70_a_hostile_cookie_is_looked_at_without_much_work(app: Litestar) -> None:
+    """To unquote as much takes a quadratic reader seconds; a collection of garbage may fall into it here."""
+    hostile = "; ".join(f'{name}="{QUOTES}"' for name in ("staff", "staff_lang", "staff_done"))
+    async with browser(app) as stranger:
+        begun = time.thread_time()
+        answer = await stranger.get("/finance/", headers={"cookie": hostile})
+        assert time.thread_time() - begun < 1
+    assert answer.status_code == 303
