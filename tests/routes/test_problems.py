@@ -167,6 +167,14 @@ async def test_a_body_that_is_too_long_is_refused_before_it_is_read(api: Api):
     problem(await api.client.put("/v1/accounts/a1", content=in_parts(), headers=sent), 413, "payload_too_large")
 
 
+async def test_a_form_that_is_too_long_is_refused(api: Api):
+    """Browsers send little; to read a megabyte of fields takes a third of a second."""
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    forms = b"a=" + b"1" * 60_000, b"a=" + b"1" * 66_000
+    sent = [await api.client.post(f"/activate/{'x' * 32}/order", content=form, headers=kind) for form in forms]
+    assert [answer.status_code for answer in sent] == [404, 413]
+
+
 async def test_a_rule_that_refuses_is_422_and_names_the_fields(api: Api):
     child = ADULT | {"age_band": "under_13", "kind": "pupil"}
     faults = problem(await api.ask(*PUT, child), 422, "guardian_email_required")
